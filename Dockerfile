@@ -1,0 +1,33 @@
+# syntax=docker/dockerfile:1
+# The daemon without the devnet: no Clarity VM, no PostgreSQL. It needs DATABASE_URL.
+
+FROM rust:1.95.0-slim-bookworm AS build
+WORKDIR /src
+# rust-toolchain.toml asks for rustfmt and clippy, which a build does not need.
+ENV RUSTUP_TOOLCHAIN=1.95.0 \
+    SQLX_OFFLINE=true \
+    CARGO_INCREMENTAL=0
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --no-default-features --package stxworx --bin stxworx \
+    && install -D target/release/stxworx /out/stxworx \
+    && strip --strip-debug /out/stxworx
+
+FROM debian:bookworm-slim
+# Certificates of public authorities, for TLS to APIs, webhooks and managed databases.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin stxworx
+COPY --from=build /out/stxworx /usr/local/bin/stxworx
+COPY --from=build /src/config /etc/stxworx
+COPY --from=build /src/LICENSE /usr/share/doc/stxworx/LICENSE
+USER 10001:10001
+WORKDIR /tmp
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["stxworx", "status", "--output", "json"]
+ENTRYPOINT ["stxworx"]
+CMD ["run"]

@@ -1,0 +1,69 @@
+# The entry to every development task. `make help` lists them.
+# ARGS is passed on, e.g. `make test ARGS="-p stxworx-indexer fork"`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+CARGO ?= cargo
+RECORDING ?= recordings/demo.ndjson.gz
+ARGS ?=
+
+.PHONY: help
+help: ## List the tasks
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Check the tools and get PostgreSQL into .pg if there is none
+	@scripts/setup
+
+.PHONY: up
+up: setup ## Run everything on an embedded database and a recorded chain
+	$(CARGO) run --release --locked --no-default-features -- up --post $(RECORDING) $(ARGS)
+
+.PHONY: test
+test: setup ## Run all tests
+	$(CARGO) test --workspace --locked $(ARGS)
+
+.PHONY: bench
+bench: setup ## Run the benchmarks
+	$(CARGO) bench --workspace --locked $(ARGS)
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Check format, lints, and (if cargo-deny is installed) dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then \
+		cargo-deny --offline check --hide-inclusion-graph bans licenses sources; \
+	else \
+		echo "lint: cargo-deny is not installed; dependencies were not checked"; \
+	fi
+
+.PHONY: prepare
+prepare: setup ## Write .sqlx anew from the migrations (after a change of a query or a migration)
+	scripts/prepare
+
+.PHONY: prepare-check
+prepare-check: prepare ## Fail if the committed .sqlx is not what the queries need
+	@git diff --exit-code --stat -- .sqlx
+	@test -z "$$(git status --porcelain -- .sqlx)" || { git status --short -- .sqlx; exit 1; }
+
+.PHONY: openapi
+openapi: ## Write docs/openapi.json from the code
+	@mkdir -p target
+	$(CARGO) run --quiet --locked -- openapi > target/openapi.json
+	mv target/openapi.json docs/openapi.json
+
+.PHONY: ci
+ci: ## Run what CI runs
+	bash .ci/run
+
+.PHONY: clean-data
+clean-data: ## Remove the embedded database (.data)
+	@scripts/clean-data

@@ -1,0 +1,68 @@
+//! The HTTP API: it serves what is indexed and decides nothing.
+//!
+//! Each request reads one snapshot and says in `as_of` for which block its answer is true. Pages are
+//! walked with cursors that stand on a block: when that block leaves the canonical chain the walk ends
+//! with `409 fork_changed`, so that no client ever joins pages of two forks.
+
+mod cursor;
+mod error;
+mod layers;
+mod params;
+mod reader;
+mod routes;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use error::{ApiError, ErrorCode, Problem};
+pub use state::{
+    ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
+};
+
+use axum::Router;
+use axum::middleware;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The document around the routes; these add themselves.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "stxworx",
+        description = "A fork-safe mirror of contracts on the Stacks chain. Every answer says in `as_of` \
+                       for which block it is true. Amounts are decimal text in base units."
+    ),
+    tags(
+        (name = "chain", description = "Blocks, transactions and events"),
+        (name = "contracts", description = "Followed contracts and projected states"),
+        (name = "mirror", description = "The mirror itself"),
+        (name = "health", description = "For probes and monitors"),
+        (name = "documentation", description = "This document")
+    ),
+    components(schemas(Problem, ErrorCode))
+)]
+struct Document;
+
+fn documented(state: &ApiState) -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(routes::reading().layer(middleware::from_fn_with_state(
+            state.clone(),
+            layers::bounded,
+        )))
+        .merge(routes::open())
+}
+
+/// The API as a service.
+pub fn router(state: ApiState) -> Router {
+    let (router, _) = documented(&state).split_for_parts();
+    layers::surround(router.with_state(state.clone()), &state)
+}
+
+/// The description of the API, OpenAPI 3.1.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.merge(routes::reading().into_openapi());
+    document.merge(routes::open().into_openapi());
+    document
+}

@@ -1,0 +1,225 @@
+//! The document and the service say the same: every documented path answers in its documented shape.
+
+use serde_json::Value;
+use sqlx::postgres::PgPoolOptions;
+
+use super::{Bed, CONTRACT, get, hash, state, well};
+
+/// All routes, so that none appears or vanishes unnoticed.
+const PATHS: [&str; 19] = [
+    "/docs",
+    "/health/lag",
+    "/health/live",
+    "/health/ready",
+    "/v1/blocks",
+    "/v1/blocks/{id}",
+    "/v1/contracts",
+    "/v1/contracts/{id}",
+    "/v1/contracts/{id}/cursor",
+    "/v1/events",
+    "/v1/openapi.json",
+    "/v1/projections/{name}",
+    "/v1/projections/{name}/{entity}",
+    "/v1/projections/{name}/{entity}/history",
+    "/v1/reorgs",
+    "/v1/status",
+    "/v1/transactions",
+    "/v1/transactions/{txid}",
+    "/v1/transactions/{txid}/events",
+];
+
+fn document() -> Value {
+    serde_json::to_value(crate::api::openapi()).unwrap()
+}
+
+fn concrete(path: &str) -> String {
+    let id = if path.contains("/contracts/") {
+        CONTRACT
+    } else {
+        "latest"
+    };
+    path.replace("{id}", id)
+        .replace("{txid}", &hash("txa5.0"))
+        .replace("{name}", "contract_cursor")
+        .replace("{entity}", CONTRACT)
+}
+
+fn example(parameter: &str) -> &str {
+    match parameter {
+        "limit" => "2",
+        "order" => "asc",
+        "contract" => CONTRACT,
+        "type" => "contract_event",
+        "topic" => "created",
+        "status" => "success",
+        "kind" => "contract_call",
+        _ => "3",
+    }
+}
+
+/// Is `value` of this schema? Knows the part of JSON Schema that the document uses.
+fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#'));
+        return check(
+            document,
+            target.unwrap_or_else(|| panic!("{reference}")),
+            value,
+            place,
+        );
+    }
+    if let Some(either) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+        let fits = either
+            .iter()
+            .any(|one| std::panic::catch_unwind(|| check(document, one, value, place)).is_ok());
+        assert!(fits, "{place}: {value} fits none of {schema}");
+        return;
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(
+            words.contains(value),
+            "{place}: {value} is none of {words:?}"
+        );
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let allowed = match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().any(|one| one == kind),
+        Value::Null => true,
+        one => one == kind,
+    };
+    assert!(allowed, "{place}: {value} is no {}", schema["type"]);
+    if let Value::Array(items) = value {
+        for (index, item) in items.iter().enumerate() {
+            check(
+                document,
+                &schema["items"],
+                item,
+                &format!("{place}[{index}]"),
+            );
+        }
+    }
+    if let (Value::Object(fields), Some(known)) = (value, schema["properties"].as_object()) {
+        for (name, field) in fields {
+            let schema = known
+                .get(name)
+                .unwrap_or_else(|| panic!("{place}.{name} is undocumented"));
+            check(document, schema, field, &format!("{place}.{name}"));
+        }
+        for name in schema["required"].as_array().into_iter().flatten() {
+            assert!(
+                fields.contains_key(name.as_str().unwrap()),
+                "{place}: {name} is missing"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_document_lists_every_route_and_explains_every_field() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut expected = PATHS.to_vec();
+    expected.sort_unstable();
+    let mut sorted = paths.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected);
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let text = schema
+                .get("description")
+                .or(schema["oneOf"].pointer("/0/description"));
+            assert!(
+                text.is_some(),
+                "{name}.{field} has no description: {schema}"
+            );
+        }
+    }
+    let codes = &document["components"]["schemas"]["ErrorCode"];
+    for code in super::super::ErrorCode::ALL {
+        assert!(codes.to_string().contains(code.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn every_documented_path_answers_in_its_shape() {
+    let Some(bed) = Bed::new("schema").await else {
+        return;
+    };
+    bed.switch().await;
+    let document = document();
+    for path in PATHS {
+        let reply = bed.get(&concrete(path)).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        let content = &document["paths"][path]["get"]["responses"]["200"]["content"];
+        if reply.header("content-type") == "application/json" {
+            let schema = &content["application/json"]["schema"];
+            assert!(schema.is_object(), "{path} documents no shape");
+            check(&document, schema, &reply.json, path);
+        }
+        let operation = &document["paths"][path]["get"];
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            if parameter["in"] != "query" {
+                continue;
+            }
+            assert_eq!(parameter["required"], false, "{path} {name}");
+            let value = if name == "txid" {
+                hash("txa5.0")
+            } else {
+                example(name).to_owned()
+            };
+            let reply = bed.get(&format!("{}?{name}={value}", concrete(path))).await;
+            let expected = if name == "cursor" { 400 } else { 200 };
+            assert_eq!(reply.status, expected, "{path}?{name}: {}", reply.text);
+        }
+    }
+    bed.finish().await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_not_documented_is_refused() {
+    let pool = PgPoolOptions::new()
+        .connect_lazy("postgres://nobody@127.0.0.1:1/none")
+        .unwrap();
+    let router = crate::api::router(state(pool, well()));
+    let document = document();
+    for path in PATHS
+        .iter()
+        .filter(|path| !["/docs", "/health/live", "/v1/openapi.json"].contains(path))
+    {
+        let reply = get(&router, &format!("{}?undocumented=1", concrete(path))).await;
+        assert_eq!(reply.code(), "invalid_parameter", "{path}");
+        let schema = &document["components"]["schemas"]["Problem"];
+        check(&document, schema, &reply.json, path);
+    }
+}
+
+#[tokio::test]
+async fn the_page_needs_no_other_host() {
+    let pool = PgPoolOptions::new()
+        .connect_lazy("postgres://nobody@127.0.0.1:1/none")
+        .unwrap();
+    let page = get(&crate::api::router(state(pool, well())), "/docs").await;
+    assert!(page.text.contains("</html>") && !page.text.contains("/*SCRIPT*/"));
+    assert!(!page.text.contains("http://") && !page.text.contains("https://"));
+    assert!(!page.text.contains("innerHTML"));
+    assert_eq!(
+        page.header("content-security-policy")
+            .matches("sha256-")
+            .count(),
+        2
+    );
+}

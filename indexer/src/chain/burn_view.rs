@@ -1,0 +1,195 @@
+//! The Bitcoin chain as the node evaluated it, and which Stacks blocks it contradicts.
+//!
+//! A node announces each sortition once (`/new_burn_block`) and says nothing when it leaves one. The
+//! view is therefore rebuilt from all announcements: the highest one is the tip, and its ancestors
+//! are canonical. Payloads of nodes before 3.1 name no parent; those link to the only known block one
+//! height below. A Bitcoin block that was never announced contradicts nothing: an observer may have
+//! been attached late, and a mocknet announces none.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::model::{BurnBlock, BurnBlockHash, ConsensusHash};
+
+/// Announced Bitcoin blocks, and the canonical ones among them.
+#[derive(Debug, Clone, Default)]
+pub struct BurnView {
+    blocks: HashMap<BurnBlockHash, BurnBlock>,
+    by_height: BTreeMap<u32, Vec<BurnBlockHash>>,
+    by_consensus_hash: HashMap<ConsensusHash, BurnBlockHash>,
+    canonical: BTreeMap<u32, BurnBlockHash>,
+    dead: HashSet<BurnBlockHash>,
+}
+
+impl BurnView {
+    /// Adds an announcement. Returns whether some announced block began or ceased to be
+    /// contradicted, in which case Stacks blocks must be judged again.
+    pub fn insert(&mut self, block: BurnBlock) -> bool {
+        if self.blocks.contains_key(&block.hash) {
+            return false;
+        }
+        if let Some(consensus_hash) = block.consensus_hash {
+            self.by_consensus_hash.insert(consensus_hash, block.hash);
+        }
+        self.by_height.entry(block.height).or_default().push(block.hash);
+        let extends_tip = self.extends_tip(&block);
+        let (hash, height) = (block.hash, block.height);
+        self.blocks.insert(hash, block);
+        if extends_tip {
+            self.canonical.insert(height, hash);
+            return false;
+        }
+        self.rebuild()
+    }
+
+    /// The plain case: the next height, on the present tip, with no rival.
+    fn extends_tip(&self, block: &BurnBlock) -> bool {
+        let Some((height, tip)) = self.canonical.last_key_value() else { return false };
+        height + 1 == block.height
+            && block.parent.is_some_and(|parent| parent == *tip)
+            && self.by_height.get(&block.height).is_none_or(|rivals| rivals.len() == 1)
+    }
+
+    /// Judges everything anew, after a bulk of insertions.
+    pub fn rebuild_all(&mut self) {
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) -> bool {
+        let mut canonical = BTreeMap::new();
+        // Equal height: Bitcoin decides with its next block; until then the choice only has to be
+        // the same on every replica.
+        let mut cursor = self
+            .by_height
+            .last_key_value()
+            .and_then(|(_, hashes)| hashes.iter().min().copied());
+        while let Some(hash) = cursor {
+            let Some(block) = self.blocks.get(&hash) else { break };
+            canonical.insert(block.height, hash);
+            cursor = self.parent_of(block);
+        }
+        let dead = self
+            .blocks
+            .values()
+            .filter(|b| canonical.get(&b.height).is_some_and(|c| *c != b.hash))
+            .map(|b| b.hash)
+            .collect();
+        let changed = dead != self.dead;
+        self.canonical = canonical;
+        self.dead = dead;
+        changed
+    }
+
+    fn parent_of(&self, block: &BurnBlock) -> Option<BurnBlockHash> {
+        if let Some(parent) = block.parent {
+            return self.blocks.contains_key(&parent).then_some(parent);
+        }
+        let below = block.height.checked_sub(1)?;
+        match self.by_height.get(&below).map(Vec::as_slice) {
+            Some([only]) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Is this Bitcoin block known to be off the canonical Bitcoin chain?
+    pub fn contradicts(&self, hash: &BurnBlockHash) -> bool {
+        self.dead.contains(hash)
+    }
+
+    /// Is the sortition of this consensus hash known to be off the canonical Bitcoin chain?
+    pub fn contradicts_sortition(&self, consensus_hash: &ConsensusHash) -> bool {
+        self.by_consensus_hash.get(consensus_hash).is_some_and(|hash| self.contradicts(hash))
+    }
+
+    /// Height of the highest announced Bitcoin block.
+    pub fn tip_height(&self) -> Option<u32> {
+        self.canonical.last_key_value().map(|(height, _)| *height)
+    }
+
+    /// The canonical Bitcoin block at a height, if announced.
+    pub fn at_height(&self, height: u32) -> Option<BurnBlockHash> {
+        self.canonical.get(&height).copied()
+    }
+
+    /// Forgets announcements below a height; nothing judged from now on may refer to them.
+    pub fn prune_below(&mut self, height: u32) {
+        let kept = self.by_height.split_off(&height);
+        for hash in std::mem::replace(&mut self.by_height, kept).into_values().flatten() {
+            if let Some(block) = self.blocks.remove(&hash)
+                && let Some(consensus_hash) = block.consensus_hash
+            {
+                self.by_consensus_hash.remove(&consensus_hash);
+            }
+            self.dead.remove(&hash);
+        }
+        self.canonical = self.canonical.split_off(&height);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(label: u8) -> BurnBlockHash {
+        BurnBlockHash([label; 32])
+    }
+
+    fn block(label: u8, height: u32, parent: Option<u8>) -> BurnBlock {
+        BurnBlock {
+            hash: hash(label),
+            height,
+            parent: parent.map(hash),
+            consensus_hash: Some(ConsensusHash([label; 20])),
+        }
+    }
+
+    #[test]
+    fn a_longer_branch_leaves_the_shorter_one_dead() {
+        let mut view = BurnView::default();
+        for b in [block(1, 10, None), block(2, 11, Some(1)), block(3, 12, Some(2))] {
+            assert!(!view.insert(b));
+        }
+        view.insert(block(12, 11, Some(1)));
+        assert!(!view.contradicts(&hash(2)));
+        assert!(view.contradicts(&hash(12)));
+        view.insert(block(13, 12, Some(12)));
+        assert!(view.insert(block(14, 13, Some(13))));
+        assert!(view.contradicts(&hash(2)) && view.contradicts(&hash(3)));
+        assert!(view.contradicts_sortition(&ConsensusHash([3; 20])));
+        assert!(!view.contradicts(&hash(12)));
+        assert_eq!(view.tip_height(), Some(13));
+    }
+
+    #[test]
+    fn what_was_never_announced_contradicts_nothing() {
+        let mut view = BurnView::default();
+        view.insert(block(1, 10, None));
+        assert!(!view.contradicts(&hash(99)));
+        assert!(!view.contradicts_sortition(&ConsensusHash([99; 20])));
+    }
+
+    #[test]
+    fn blocks_without_parents_link_by_height() {
+        let mut view = BurnView::default();
+        for b in [block(1, 10, None), block(2, 11, None), block(3, 12, None)] {
+            view.insert(b);
+        }
+        assert_eq!(view.at_height(10), Some(hash(1)));
+        assert_eq!(view.at_height(12), Some(hash(3)));
+    }
+
+    #[test]
+    fn the_order_of_announcements_does_not_matter() {
+        let blocks = [
+            block(1, 10, None),
+            block(2, 11, Some(1)),
+            block(12, 11, Some(1)),
+            block(13, 12, Some(12)),
+        ];
+        let mut forward = BurnView::default();
+        blocks.iter().cloned().for_each(|b| { forward.insert(b); });
+        let mut backward = BurnView::default();
+        blocks.iter().rev().cloned().for_each(|b| { backward.insert(b); });
+        assert_eq!(forward.canonical, backward.canonical);
+        assert_eq!(forward.dead, backward.dead);
+    }
+}

@@ -1,0 +1,98 @@
+//! One element of `events` to [`EventBody`].
+
+use stxworx_clarity::codec::value::ValueRef;
+
+use super::block::clean;
+use super::payload::{ContractEvent, Event, Movement, StxLock};
+use super::{DecodeError, field, hex_bytes};
+use crate::model::{EventBody, EventKind};
+
+/// Longest topic that is kept as such; longer texts are data, not names.
+const MAX_TOPIC_CHARS: usize = 128;
+
+pub(super) fn decode_event(place: &str, event: &Event<'_>) -> Result<EventBody, DecodeError> {
+    let kind = EventKind::from_name(&event.kind).unwrap_or(EventKind::Other);
+    let movement = match kind {
+        EventKind::Contract => {
+            return contract_event(place, required(place, &event.contract_event)?);
+        }
+        EventKind::StxLock => return stx_lock(place, required(place, &event.stx_lock_event)?),
+        EventKind::Other => {
+            let mut body = EventBody::new(kind);
+            body.topic = Some(clean(&event.kind));
+            return Ok(body);
+        }
+        EventKind::StxTransfer => &event.stx_transfer_event,
+        EventKind::StxMint => &event.stx_mint_event,
+        EventKind::StxBurn => &event.stx_burn_event,
+        EventKind::FtTransfer => &event.ft_transfer_event,
+        EventKind::FtMint => &event.ft_mint_event,
+        EventKind::FtBurn => &event.ft_burn_event,
+        EventKind::NftTransfer => &event.nft_transfer_event,
+        EventKind::NftMint => &event.nft_mint_event,
+        EventKind::NftBurn => &event.nft_burn_event,
+    };
+    asset_movement(place, kind, required(place, movement)?)
+}
+
+fn required<'e, T>(place: &str, body: &'e Option<T>) -> Result<&'e T, DecodeError> {
+    body.as_ref().ok_or_else(|| field(place, "type", "the name of a field that is present", "none"))
+}
+
+fn contract_event(place: &str, event: &ContractEvent<'_>) -> Result<EventBody, DecodeError> {
+    let mut body = EventBody::new(EventKind::Contract);
+    let value = hex_bytes(place, "raw_value", &event.raw_value)?;
+    body.contract = Some(clean(&event.contract_identifier));
+    body.topic = topic(&value);
+    body.value = Some(value);
+    Ok(body)
+}
+
+/// A print's name by convention: the text `topic`, or else `event`, of a printed tuple.
+fn topic(value: &[u8]) -> Option<String> {
+    let value = ValueRef::decode_exact(value).ok()?;
+    let text = value.get("topic").or_else(|| value.get("event"))?.as_str()?;
+    (text.chars().count() <= MAX_TOPIC_CHARS).then(|| clean(text))
+}
+
+fn stx_lock(place: &str, event: &StxLock<'_>) -> Result<EventBody, DecodeError> {
+    let mut body = EventBody::new(EventKind::StxLock);
+    body.amount = Some(amount(place, "locked_amount", &event.locked_amount)?);
+    body.sender = Some(clean(&event.locked_address));
+    body.contract = event.contract_identifier.as_deref().map(clean);
+    body.unlock_height = Some(
+        event
+            .unlock_height
+            .parse()
+            .map_err(|_| field(place, "unlock_height", "a burn height", &event.unlock_height))?,
+    );
+    Ok(body)
+}
+
+fn amount(place: &str, name: &'static str, text: &str) -> Result<u128, DecodeError> {
+    text.parse().map_err(|_| field(place, name, "an unsigned integer below 2^128", text))
+}
+
+fn asset_movement(
+    place: &str,
+    kind: EventKind,
+    event: &Movement<'_>,
+) -> Result<EventBody, DecodeError> {
+    let mut body = EventBody::new(kind);
+    if let Some(identifier) = &event.asset_identifier {
+        let (contract, asset) = identifier
+            .split_once("::")
+            .ok_or_else(|| field(place, "asset_identifier", "CONTRACT::asset", identifier))?;
+        body.contract = Some(clean(contract));
+        body.asset = Some(clean(asset));
+    }
+    body.sender = event.sender.as_deref().map(clean);
+    body.recipient = event.recipient.as_deref().map(clean);
+    body.amount = event.amount.as_deref().map(|a| amount(place, "amount", a)).transpose()?;
+    body.value = match (&event.raw_value, event.memo.as_deref()) {
+        (Some(raw), _) => Some(hex_bytes(place, "raw_value", raw)?),
+        (None, Some(memo)) if !memo.is_empty() => Some(hex_bytes(place, "memo", memo)?),
+        _ => None,
+    };
+    Ok(body)
+}

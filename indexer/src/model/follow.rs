@@ -1,0 +1,75 @@
+//! What a mirror keeps.
+
+use std::collections::BTreeSet;
+
+use super::block::{Block, Transaction};
+use super::event::Event;
+
+/// How much of the chain is mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mirror {
+    /// Every transaction and event.
+    All,
+    /// Those that touch a followed contract or a watched principal, with all events of such a
+    /// transaction as context. Every block's header is kept either way.
+    Followed,
+}
+
+/// The contracts and principals that a mirror is about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FollowSet {
+    /// How much is mirrored.
+    pub mirror: Mirror,
+    /// Contract ids, as text; `*` stands for every contract.
+    pub contracts: BTreeSet<String>,
+    /// Principals whose transfers are projected.
+    pub principals: BTreeSet<String>,
+}
+
+impl FollowSet {
+    /// Is this contract followed?
+    pub fn follows_contract(&self, contract: &str) -> bool {
+        self.contracts.contains(contract) || self.contracts.contains("*")
+    }
+
+    /// Is this principal watched? A followed contract holds money, so it is watched as well.
+    pub fn watches(&self, principal: &str) -> bool {
+        self.principals.contains(principal) || self.contracts.contains(principal)
+    }
+
+    fn concerns_principal(&self, principal: Option<&String>) -> bool {
+        principal.is_some_and(|p| self.watches(p))
+    }
+
+    /// Does this event touch what is followed?
+    pub fn concerns_event(&self, event: &Event) -> bool {
+        let body = &event.body;
+        body.contract.as_deref().is_some_and(|c| self.follows_contract(c))
+            || self.concerns_principal(body.sender.as_ref())
+            || self.concerns_principal(body.recipient.as_ref())
+    }
+
+    /// Does this transaction, taken without its events, touch what is followed?
+    pub fn concerns_transaction(&self, transaction: &Transaction) -> bool {
+        transaction.contract.as_deref().is_some_and(|c| self.follows_contract(c))
+            || self.concerns_principal(transaction.sender.as_ref())
+            || self.concerns_principal(transaction.sponsor.as_ref())
+    }
+
+    /// Drops from a block what this mirror does not keep.
+    pub fn select(&self, block: &mut Block) {
+        if self.mirror == Mirror::All {
+            return;
+        }
+        let mut kept: BTreeSet<u32> = block
+            .transactions
+            .iter()
+            .filter(|t| self.concerns_transaction(t))
+            .map(|t| t.tx_index)
+            .collect();
+        kept.extend(block.events.iter().filter(|e| self.concerns_event(e)).map(|e| e.tx_index));
+        block.transactions.retain(|t| kept.contains(&t.tx_index));
+        block.events.retain(|e| kept.contains(&e.tx_index));
+    }
+}

@@ -1,0 +1,16 @@
+//! The types every stage speaks: ids, blocks, transactions, events, projection changes.
+//!
+//! Absent here on purpose: I/O, clocks, configuration, SQL and JSON of any outside party.
+
+pub mod ids;
+pub mod block;
+pub mod event;
+pub mod change;
+pub mod canonical;
+pub mod follow;
+
+pub use block::{Block, BlockHeader, BlockRef, BurnBlock, Transaction, TxKind, TxStatus};
+pub use change::{Change, Version};
+pub use event::{Event, EventBody, EventKind};
+pub use follow::{FollowSet, Mirror};
+pub use ids::{BlockHash, BurnBlockHash, ConsensusHash, Digest, HexError, IndexBlockHash, TxId};

@@ -1,0 +1,137 @@
+//! Inbox to mirror: the one loop that decides and writes.
+//!
+//! Per round: fetch payloads, decode them (in parallel), then one by one ask the fork tree, apply the
+//! projections, and gather a [`Batch`]; commit it. Everything in memory is a cache of the database: after
+//! any failed commit it is loaded anew and the round is done again (CH-4).
+
+mod batch;
+mod decode;
+mod detached;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{Metrics, Stage};
+use crate::model::FollowSet;
+use crate::project::ProjectError;
+use crate::retry::Backoff;
+use crate::store::StoreError;
+
+use writer::Writer;
+
+/// What a pipeline needs to know.
+#[derive(Debug, Clone)]
+pub struct PipelineConfig {
+    /// Name of the network, for instance `mainnet`.
+    pub network: String,
+    /// What is mirrored.
+    pub follow: FollowSet,
+    /// Bitcoin blocks after which a block counts as final.
+    pub finality_burn_blocks: u32,
+}
+
+/// Why the pipeline stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The store refused for good.
+    #[error("the mirror cannot be written")]
+    Store(#[from] StoreError),
+    /// A projection met what it cannot hold.
+    #[error("the mirror cannot go on")]
+    Project(#[from] ProjectError),
+}
+
+impl PipelineError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_transient())
+    }
+}
+
+/// How long to wait for a wake-up before looking anyway: another process may have filled the inbox.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Runs until cancelled or until it cannot go on.
+///
+/// # Errors
+/// When another writer takes over, when the configuration does not fit the mirror, or when a block
+/// cannot be applied. A database that is away is waited for.
+pub async fn run(
+    pool: PgPool,
+    config: PipelineConfig,
+    metrics: Arc<Metrics>,
+    wake: Arc<Notify>,
+    cancel: CancellationToken,
+) -> Result<(), PipelineError> {
+    let mut backoff = Backoff::default();
+    let mut epoch = None;
+    while !cancel.is_cancelled() {
+        let result = follow(&pool, &config, &metrics, &wake, &cancel, &mut epoch, &mut backoff).await;
+        match result {
+            Ok(()) => break,
+            Err(error) if error.is_transient() => {
+                metrics.set_stage(Stage::Database);
+                let delay = backoff.next_delay();
+                tracing::warn!(
+                    error = %crate::error_chain(&error),
+                    retry_in_ms = delay.as_millis(),
+                    "the database failed; nothing is lost, trying again"
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(delay) => {}
+                    () = cancel.cancelled() => break,
+                }
+            }
+            Err(error) => {
+                metrics.set_stage(Stage::Stopped);
+                return Err(error);
+            }
+        }
+    }
+    metrics.set_stage(Stage::Idle);
+    Ok(())
+}
+
+/// One life of a [`Writer`]: from loading to the first failure, or to the end.
+async fn follow(
+    pool: &PgPool,
+    config: &PipelineConfig,
+    metrics: &Arc<Metrics>,
+    wake: &Notify,
+    cancel: &CancellationToken,
+    epoch: &mut Option<i64>,
+    backoff: &mut Backoff,
+) -> Result<(), PipelineError> {
+    let mut writer = Writer::load(pool, config, metrics, *epoch).await?;
+    *epoch = Some(writer.epoch());
+    let mut reader = decode::Reader::new(pool.clone(), config.follow.clone());
+    loop {
+        if cancel.is_cancelled() {
+            return Ok(());
+        }
+        metrics.set_stage(Stage::Decode);
+        let payloads = reader.next().await?;
+        if payloads.is_empty() {
+            metrics.set_stage(Stage::Idle);
+            metrics.backlog.set(0);
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = cancel.cancelled() => {}
+            }
+            reader.rewind();
+            continue;
+        }
+        let again = writer.process(payloads).await?;
+        backoff.reset();
+        if again {
+            // The mirror was emptied to begin lower; all payloads are to be read once more.
+            writer = Writer::load(pool, config, metrics, *epoch).await?;
+            reader = decode::Reader::new(pool.clone(), config.follow.clone());
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! The writer's state, and what each payload does to it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use sqlx::PgPool;
+
+use super::batch::{Draft, left_final};
+use super::decode::{Decoded, Item, decode_row};
+use super::detached::Detached;
+use super::{PipelineConfig, PipelineError};
+use crate::chain::{ForkTree, Node, Outcome, Switch};
+use crate::metrics::{Metrics, Stage};
+use crate::model::canonical::{chain_digest, rows_digest};
+use crate::model::{Block, BurnBlock, Digest, EventKind, IndexBlockHash, TxKind};
+use crate::project::{AnyProjection, States, apply_all, registry, touched};
+use crate::store::commit::{BlockRows, InboxUpdate};
+use crate::store::inbox::InboxState;
+use crate::store::load::{self, Known, Position};
+use crate::store::{StoreError, commit, inbox};
+
+/// Canonical heights that the fork tree holds in memory after pruning, and before.
+const WINDOW_BLOCKS: u32 = 4096;
+const PRUNE_AT_BLOCKS: usize = 3 * 4096;
+/// Principals and entity states remembered before the caches are emptied.
+const MAX_PRINCIPALS: usize = 500_000;
+const MAX_STATES: usize = 100_000;
+
+/// States of entities as of one block. An entity that is missing has not changed since the base, and
+/// is read as of the base.
+#[derive(Debug, Default)]
+struct StateCache {
+    /// The block whose states these are; none when nothing is known.
+    at: Option<IndexBlockHash>,
+    states: States,
+    /// Local numbers of the non-canonical blocks from the base down to the trunk.
+    branch: Vec<i64>,
+    trunk_height: i32,
+    /// Entities that were read and have no state.
+    absent: std::collections::HashSet<(i16, String)>,
+}
+
+pub(super) struct Writer {
+    pool: PgPool,
+    config: PipelineConfig,
+    metrics: Arc<Metrics>,
+    registry: Vec<Box<dyn AnyProjection>>,
+    position: Position,
+    /// Position to be committed: counters run ahead of `position` while a draft fills.
+    next: Position,
+    tree: ForkTree,
+    known: HashMap<IndexBlockHash, Known>,
+    detached: Detached,
+    origin_parent: Option<IndexBlockHash>,
+    principals: HashMap<String, i32>,
+    cache: StateCache,
+    draft: Draft,
+    /// Set when the mirror has to be emptied and begun anew.
+    rebuild: Option<Rebuild>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rebuild {
+    origin: Option<IndexBlockHash>,
+    superseded: Option<i64>,
+}
+
+impl Writer {
+    /// Loads the mirror's position. With an epoch, goes on as that writer; without, claims the mirror.
+    pub(super) async fn load(
+        pool: &PgPool,
+        config: &PipelineConfig,
+        metrics: &Arc<Metrics>,
+        epoch: Option<i64>,
+    ) -> Result<Self, PipelineError> {
+        let registry = registry();
+        let position = match epoch {
+            None => load::claim(pool, &config.network, &config.follow, &registry).await?,
+            Some(epoch) => load::resume(pool, epoch).await?,
+        };
+        let depth = i32::try_from(WINDOW_BLOCKS).unwrap_or(i32::MAX);
+        let (tree, window) = load::window(pool, depth).await?;
+        let mut detached = Detached::default();
+        for (inbox_id, block, parent) in load::detached(pool).await? {
+            detached.add(inbox_id, block, parent);
+        }
+        let origin_parent = match position.origin {
+            Some(origin) => load::parent_of(pool, origin).await?,
+            None => None,
+        };
+        metrics.writer_epoch.set(position.epoch);
+        let writer = Self {
+            pool: pool.clone(),
+            config: config.clone(),
+            metrics: Arc::clone(metrics),
+            registry,
+            next: position.clone(),
+            position,
+            tree,
+            known: window.known,
+            detached,
+            origin_parent,
+            principals: HashMap::new(),
+            cache: StateCache::default(),
+            draft: Draft::default(),
+            rebuild: None,
+        };
+        writer.show();
+        Ok(writer)
+    }
+
+    pub(super) fn epoch(&self) -> i64 {
+        self.position.epoch
+    }
+
+    /// Processes a round and commits it. True when the mirror was emptied and must be loaded anew.
+    pub(super) async fn process(&mut self, items: Vec<Item>) -> Result<bool, PipelineError> {
+        self.metrics.set_stage(Stage::Apply);
+        for item in items {
+            self.metrics.processed.inc();
+            let mut queue = VecDeque::from([item]);
+            while let Some(item) = queue.pop_front() {
+                let freed = self.take(item).await?;
+                for inbox_id in freed {
+                    queue.push_back(self.reread(inbox_id).await?);
+                }
+                if self.draft.is_full() {
+                    self.flush().await?;
+                }
+                if self.rebuild.is_some() {
+                    return self.begin_anew().await;
+                }
+            }
+        }
+        self.flush().await?;
+        self.prune();
+        Ok(false)
+    }
+
+    async fn reread(&self, inbox_id: i64) -> Result<Item, PipelineError> {
+        let row = inbox::fetch_one(&self.pool, inbox_id).await?;
+        let follow = self.config.follow.clone();
+        let item = tokio::task::spawn_blocking(move || decode_row(row, &follow)).await;
+        Ok(item.map_err(|e| StoreError::Corrupt {
+            table: "inbox",
+            detail: format!("a decoder died on row {inbox_id}: {e}"),
+        })??)
+    }
+
+    async fn begin_anew(&mut self) -> Result<bool, PipelineError> {
+        self.flush().await?;
+        if let Some(rebuild) = self.rebuild.take() {
+            tracing::warn!(origin = ?rebuild.origin, "the mirror is built anew from its stored payloads");
+            commit::rebuild(&self.pool, &self.position, rebuild.origin, rebuild.superseded).await?;
+        }
+        Ok(true)
+    }
+
+    /// Takes one payload; returns inbox rows that can go on because of it.
+    async fn take(&mut self, item: Item) -> Result<Vec<i64>, PipelineError> {
+        let Item { inbox_id, received_at_us, decoded } = item;
+        let mut update = InboxUpdate { id: inbox_id, state: InboxState::Applied, block: None, error: None };
+        match decoded {
+            Decoded::Block(block) => return self.take_block(inbox_id, *block).await,
+            Decoded::BurnBlock(block) => self.take_burn_block(inbox_id, block),
+            Decoded::Mempool(txids) => {
+                let seen = txids.into_iter().map(|t| (t, inbox_id, received_at_us));
+                self.draft.batch.mempool.seen.extend(seen);
+            }
+            Decoded::MempoolDrop(drop) => {
+                self.draft.batch.mempool.dropped.push((drop, received_at_us));
+            }
+            Decoded::Kept => update.state = InboxState::Kept,
+            Decoded::Unreadable(reason) => {
+                tracing::error!(inbox_id, reason, "a payload is quarantined; see `stxworx status`");
+                self.metrics.quarantined.inc();
+                update.state = InboxState::Quarantined;
+                update.error = Some(reason);
+            }
+        }
+        self.draft.batch.inbox.push(update);
+        Ok(Vec::new())
+    }
+
+    fn take_burn_block(&mut self, inbox_id: i64, block: BurnBlock) {
+        let switch = self.tree.insert_burn_block(block.clone());
+        self.draft.batch.burn_blocks.push((block, inbox_id));
+        if let Some(switch) = switch {
+            self.note_switch(&switch, true);
+        }
+    }
+
+    async fn take_block(&mut self, inbox_id: i64, block: Block) -> Result<Vec<i64>, PipelineError> {
+        let node = Node::from(&block.header);
+        let mut outcome = self.tree.plan(&node);
+        if matches!(outcome, Outcome::Detached { .. }) {
+            outcome = self.look_below(&node).await?;
+        }
+        if outcome == Outcome::Origin && self.next.origin.is_some_and(|o| o != block.header.id) {
+            outcome = Outcome::Detached { missing_parent: block.header.parent };
+        }
+        let state = match &outcome {
+            Outcome::Duplicate => {
+                self.note_duplicate(&block).await?;
+                InboxState::Duplicate
+            }
+            Outcome::Detached { .. } => {
+                self.note_detached(inbox_id, &block);
+                InboxState::Detached
+            }
+            _ => InboxState::Applied,
+        };
+        let id = block.header.id;
+        self.draft.batch.inbox.push(InboxUpdate {
+            id: inbox_id,
+            state,
+            block: Some((id, block.header.parent)),
+            error: None,
+        });
+        if state != InboxState::Applied {
+            return Ok(Vec::new());
+        }
+        self.add_block(inbox_id, block, node).await?;
+        let freed = self.detached.take(&id);
+        self.metrics.detached.set(gauge(self.detached.len()));
+        Ok(freed)
+    }
+
+    /// A block whose parent is not in the window may still be known to the store, or stand on old history.
+    async fn look_below(&mut self, node: &Node) -> Result<Outcome, PipelineError> {
+        let missing = Outcome::Detached { missing_parent: node.parent };
+        let Some(base) = self.tree.base() else { return Ok(missing) };
+        if load::known(&self.pool, node.block.id).await?.is_some() {
+            return Ok(Outcome::Duplicate);
+        }
+        if load::known(&self.pool, node.parent).await?.is_none() {
+            return Ok(missing);
+        }
+        let window = load::ancestry(&self.pool, node.parent, base.height).await?;
+        self.known.extend(window.known);
+        self.tree.graft(window.nodes, &window.canonical);
+        Ok(self.tree.plan(node))
+    }
+
+    /// A genesis that came empty first (a node's restart) and in full now replaces the empty one.
+    async fn note_duplicate(&mut self, block: &Block) -> Result<(), PipelineError> {
+        if block.header.id != IndexBlockHash::GENESIS || block.listed_transactions == 0 {
+            return Ok(());
+        }
+        let Some(known) = self.known.get(&block.header.id).filter(|k| k.empty).copied() else {
+            return Ok(());
+        };
+        self.flush().await?;
+        let superseded = load::inbox_of(&self.pool, known.id).await?;
+        self.rebuild = Some(Rebuild { origin: self.next.origin, superseded });
+        Ok(())
+    }
+
+    fn note_detached(&mut self, inbox_id: i64, block: &Block) {
+        let id = block.header.id;
+        self.detached.add(inbox_id, id, block.header.parent);
+        self.metrics.detached.set(gauge(self.detached.len()));
+        tracing::info!(block = %id, height = block.header.height, missing_parent = %block.header.parent,
+            "a block waits for its parent");
+        if let Some(parent) = self.origin_parent
+            && let Some(origin) = self.detached.lowest_from(parent)
+        {
+            self.rebuild = Some(Rebuild { origin: Some(origin), superseded: None });
+        }
+    }
+
+    async fn add_block(
+        &mut self,
+        inbox_id: i64,
+        block: Block,
+        node: Node,
+    ) -> Result<(), PipelineError> {
+        let change = {
+            self.load_states(&block).await?;
+            let states = &mut self.cache.states;
+            apply_all(&self.registry, &block, &self.config.follow, states)?
+        };
+        self.cache.at = Some(block.header.id);
+        self.number_principals(&block).await?;
+        let rows_digest = rows_digest(&block, &change);
+        let parent = self.known.get(&block.header.parent).map_or(Digest::ZERO, |k| k.digest);
+        let digest = chain_digest(parent, block.header.id, rows_digest);
+        let id = self.next.next_block_id;
+        self.next.next_block_id += 1;
+        let empty = block.listed_transactions == 0;
+        self.known.insert(block.header.id, Known { id, digest, empty });
+        self.count(&block);
+        self.draft.add_rows(block.transactions.len() + block.events.len() + change.versions.len() + 1);
+        let outcome = self.tree.insert(node);
+        let block_ref = block.header.block_ref();
+        self.draft.batch.blocks.push(BlockRows { id, inbox_id, block, change, rows_digest, digest });
+        match outcome {
+            Outcome::Origin => {
+                self.next.origin = Some(block_ref.id);
+                let first = self.draft.batch.blocks.last();
+                self.origin_parent = first.map(|b| b.block.header.parent);
+                self.draft.extend(block_ref, id, self.next.generation);
+            }
+            Outcome::Extended => self.draft.extend(block_ref, id, self.next.generation),
+            Outcome::Reorged(switch) => self.note_switch(&switch, false),
+            Outcome::SideFork | Outcome::Duplicate | Outcome::Detached { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn note_switch(&mut self, switch: &Switch, by_burn: bool) {
+        self.next.generation += 1;
+        let left_final = left_final(&self.tree, switch, self.config.finality_burn_blocks);
+        if left_final {
+            let detail = format!("a reorg of {} blocks left a final block", switch.old.len());
+            self.metrics.violated("CH-3", &detail);
+        }
+        let cause = if by_burn { "burn" } else { "stacks" };
+        self.metrics.reorgs.with_label_values(&[cause]).inc();
+        #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats; depths are small")]
+        self.metrics.reorg_depth.observe(switch.old.len() as f64);
+        tracing::warn!(cause, depth = switch.old.len(), joined = switch.new.len(),
+            ancestor = ?switch.ancestor, "the canonical chain switched");
+        let known = &self.known;
+        let generation = self.next.generation;
+        self.draft.switch(switch, by_burn, generation, |id| known.get(id).map(|k| k.id), left_final);
+        // What the cache holds as of its base may lie on the other side of the switch now.
+        self.cache = StateCache::default();
+    }
+
+    /// Brings the states that the block's projections need into the cache, as of its parent.
+    async fn load_states(&mut self, block: &Block) -> Result<(), PipelineError> {
+        let keys = touched(&self.registry, block, &self.config.follow);
+        let fits = self.cache.at == Some(block.header.parent)
+            && self.cache.states.len() + self.cache.absent.len() < MAX_STATES;
+        if !fits {
+            self.flush().await?;
+            self.cache = self.base_at(block.header.parent);
+        }
+        let mut missing: Vec<_> = keys
+            .into_iter()
+            .filter(|k| !self.cache.states.contains_key(k) && !self.cache.absent.contains(k))
+            .collect();
+        if missing.is_empty() || self.cache.trunk_height < 0 && self.cache.branch.is_empty() {
+            return Ok(());
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let cache = &mut self.cache;
+        let found = load::states(&self.pool, &missing, &cache.branch, cache.trunk_height).await?;
+        cache.states.extend(found);
+        cache.absent.extend(missing.into_iter().filter(|k| !cache.states.contains_key(k)));
+        Ok(())
+    }
+
+    /// A cache as of a block: its branch down to the canonical chain, as committed.
+    fn base_at(&self, parent: IndexBlockHash) -> StateCache {
+        let mut branch = Vec::new();
+        let mut cursor = parent;
+        while let Some(node) = self.tree.get(&cursor)
+            && !self.tree.is_canonical(&cursor)
+        {
+            branch.extend(self.known.get(&cursor).map(|k| k.id));
+            cursor = node.parent;
+        }
+        let trunk_height =
+            self.tree.get(&cursor).map_or(-1, |n| i32::try_from(n.block.height).unwrap_or(i32::MAX));
+        StateCache { at: Some(parent), branch, trunk_height, ..StateCache::default() }
+    }
+
+    /// Gives every principal of the block a local number.
+    async fn number_principals(&mut self, block: &Block) -> Result<(), PipelineError> {
+        let of_transactions =
+            block.transactions.iter().flat_map(|t| [&t.sender, &t.sponsor, &t.contract]);
+        let of_events =
+            block.events.iter().flat_map(|e| [&e.body.contract, &e.body.sender, &e.body.recipient]);
+        let mut unknown: Vec<String> = of_transactions
+            .chain(of_events)
+            .flatten()
+            .filter(|name| !self.principals.contains_key(*name))
+            .cloned()
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        let stored = load::principals(&self.pool, &unknown).await?;
+        for name in unknown {
+            let number = match stored.get(&name) {
+                Some(number) => *number,
+                None => {
+                    let number = self.next.next_principal_id;
+                    self.next.next_principal_id += 1;
+                    self.draft.batch.principals.push((number, name.clone()));
+                    number
+                }
+            };
+            self.principals.insert(name, number);
+        }
+        Ok(())
+    }
+
+    fn count(&self, block: &Block) {
+        self.metrics.blocks.inc();
+        self.metrics.rows.with_label_values(&["transaction"]).inc_by(block.transactions.len() as u64);
+        self.metrics.rows.with_label_values(&["event"]).inc_by(block.events.len() as u64);
+        for transaction in &block.transactions {
+            if matches!(transaction.kind, TxKind::Undecoded | TxKind::Unlisted) {
+                self.metrics.undecoded.with_label_values(&[transaction.kind.as_str()]).inc();
+            }
+        }
+        for event in block.events.iter().filter(|e| e.body.kind == EventKind::Other) {
+            self.metrics.undecoded.with_label_values(&[event.body.kind.as_str()]).inc();
+        }
+    }
+
+    /// Commits what has been gathered.
+    async fn flush(&mut self) -> Result<(), PipelineError> {
+        if self.draft.is_empty() {
+            return Ok(());
+        }
+        self.metrics.set_stage(Stage::Commit);
+        let started = Instant::now();
+        let draft = std::mem::take(&mut self.draft);
+        let (batch, mut to) = draft.close(&self.tree, &self.known, &self.position);
+        to.generation = self.next.generation;
+        to.origin = self.next.origin;
+        to.next_block_id = self.next.next_block_id;
+        to.next_principal_id = self.next.next_principal_id;
+        let principals = &self.principals;
+        commit::commit(&self.pool, &self.position, &to, &batch, &|name| principals.get(name).copied())
+            .await?;
+        self.next = to.clone();
+        self.position = to;
+        if self.principals.len() > MAX_PRINCIPALS {
+            self.principals.clear();
+        }
+        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics.set_stage(Stage::Apply);
+        self.show();
+        Ok(())
+    }
+
+    fn show(&self) {
+        if let Some(tip) = self.tree.tip() {
+            self.metrics.height.with_label_values(&["committed"]).set(i64::from(tip.height));
+        }
+        self.metrics.burn_height.set(i64::from(self.tree.burn_tip_height()));
+        self.metrics.detached.set(gauge(self.detached.len()));
+    }
+
+    fn prune(&mut self) {
+        if self.tree.len() < PRUNE_AT_BLOCKS {
+            return;
+        }
+        if let Some(tip) = self.tree.tip() {
+            self.tree.prune_below(tip.height.saturating_sub(WINDOW_BLOCKS));
+            let tree = &self.tree;
+            self.known.retain(|id, _| tree.contains(id));
+        }
+    }
+}
+
+fn gauge(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,3 @@
+//! Where payloads come from.
+
+pub mod observer;

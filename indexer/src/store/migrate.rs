@@ -1,0 +1,41 @@
+//! Bringing the schema to this version.
+
+use sqlx::PgPool;
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+
+use super::StoreError;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// Applies what is missing; a second call does nothing. Concurrent calls wait for each other.
+///
+/// # Errors
+/// When a later version has migrated this database, or a migration fails.
+pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
+    MIGRATOR.run(pool).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::NewerSchema { version },
+        MigrateError::Execute(source) => StoreError::Db { operation: "run a migration", source },
+        other => StoreError::Migrate(other),
+    })
+}
+
+/// Has every migration of this build been applied?
+///
+/// # Errors
+/// When the database fails, or was never migrated.
+pub async fn is_current(pool: &PgPool) -> Result<bool, StoreError> {
+    let mut connection = pool.acquire().await.map_err(StoreError::db("connect"))?;
+    let applied = connection
+        .list_applied_migrations(TABLE)
+        .await
+        .map_err(StoreError::Migrate)?;
+    Ok(applied.iter().any(|m| m.version == latest_version()))
+}
+
+/// Where sqlx notes what it has applied.
+const TABLE: &str = "_sqlx_migrations";
+
+/// The version of the newest migration that this build knows.
+pub fn latest_version() -> i64 {
+    MIGRATOR.iter().map(|m| m.version).max().unwrap_or(0)
+}

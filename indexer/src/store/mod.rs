@@ -1,0 +1,196 @@
+//! All SQL of the mirror.
+//!
+//! Only [`commit`] opens a write transaction for facts; it moves rows, digests, pointers, outbox and
+//! watermark together (WM-1), from the expected position or not at all (WM-2).
+
+pub mod migrate;
+pub mod inbox;
+pub mod load;
+pub mod commit;
+pub mod proof;
+pub mod read;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor as _, PgPool};
+
+/// A statement or a rule of the store that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or could not be reached.
+    #[error("the database could not {operation}")]
+    Db {
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// A migration failed.
+    #[error("the schema could not be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The schema was made by a later version.
+    #[error(
+        "the database has migration {version}, which this version does not know: it was written by a \
+         later one. Run that version, or restore a backup made before the upgrade"
+    )]
+    NewerSchema {
+        /// The unknown migration.
+        version: i64,
+    },
+    /// The mirror was built for something else.
+    #[error(
+        "this mirror was built with {what} {stored}, but the configuration says {configured}. Rows \
+         would be missing without a trace: set it back, or rebuild with `stxworx rebuild --yes`"
+    )]
+    OtherMirror {
+        /// Which setting.
+        what: &'static str,
+        /// What the database holds.
+        stored: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// Another writer has taken over, or wrote in between (WM-2).
+    #[error("the watermark is not where this writer left it: another writer has taken over")]
+    LostWatermark,
+    /// A stored row that no code path writes.
+    #[error("{table} holds a row that cannot be read: {detail}. Run `stxworx verify`")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A stored body could not be compressed or decompressed.
+    #[error("the body of inbox row {inbox_id} could not be decompressed")]
+    Body {
+        /// The row.
+        inbox_id: i64,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn db(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Db { operation, source }
+    }
+
+    /// Will the same attempt succeed later, without anyone's doing?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Db { source, .. } => match source {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_) => true,
+                // Classes 08 connection, 53 resources, 57 operator intervention, 40 rollback.
+                sqlx::Error::Database(e) => e
+                    .code()
+                    .is_some_and(|c| ["08", "53", "57", "40"].iter().any(|class| c.starts_with(class))),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// How a pool is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Writes the mirror.
+    Write,
+    /// Serves reads: read only, as the role `stxworx_reader` where it exists.
+    Read,
+}
+
+/// Opens a pool. Does not connect yet: the first use does, and waits at most ten seconds.
+///
+/// # Errors
+/// When the URL is not a Postgres URL.
+pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, StoreError> {
+    let options: PgConnectOptions =
+        url.parse().map_err(StoreError::db("understand the database URL"))?;
+    let options = options.application_name(match access {
+        Access::Write => "stxworx writer",
+        Access::Read => "stxworx reader",
+    });
+    let options = match access {
+        Access::Write => options,
+        Access::Read => options.options([
+            ("default_transaction_read_only", "on"),
+            ("plan_cache_mode", "force_custom_plan"),
+            ("statement_timeout", "15s"),
+        ]),
+    };
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if access == Access::Read {
+                    // Without the role (a managed server that forbids it) reads stay read only.
+                    connection
+                        .execute(
+                            "do $$ begin if exists (select from pg_roles where rolname = 'stxworx_reader') \
+                             and pg_has_role(current_user, 'stxworx_reader', 'member') \
+                             then set role stxworx_reader; end if; end $$",
+                        )
+                        .await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}
+
+/// Does the database answer?
+///
+/// # Errors
+/// When it does not.
+pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query!("select 1 as one").fetch_one(pool).await.map_err(StoreError::db("answer"))?;
+    Ok(())
+}
+
+/// What a daemon watches in its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Has the newest migration of this version been applied?
+    pub schema_current: bool,
+    /// Payloads not yet processed.
+    pub received: i64,
+    /// Blocks that wait for their parent.
+    pub detached: i64,
+    /// Payloads that could not be decoded.
+    pub quarantined: i64,
+    /// Height of the canonical tip.
+    pub tip_height: Option<i32>,
+}
+
+/// Looks at the database.
+///
+/// # Errors
+/// When it does not answer or has no schema.
+pub async fn health(pool: &PgPool) -> Result<Health, StoreError> {
+    let schema_current = migrate::is_current(pool).await?;
+    let row = sqlx::query!(
+        r#"select (select count(*) from inbox where state = 0) as "received!",
+                  (select count(*) from inbox where state = 3) as "detached!",
+                  (select count(*) from inbox where state = 4) as "quarantined!",
+                  (select max(height) from canonical) as tip_height"#
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(StoreError::db("say how it is"))?;
+    Ok(Health {
+        schema_current,
+        received: row.received,
+        detached: row.detached,
+        quarantined: row.quarantined,
+        tip_height: row.tip_height,
+    })
+}

@@ -1,0 +1,304 @@
+//! The command line.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use stxworx_indexer::error_chain;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands;
+use crate::config::{Config, ConfigError, LogFormat, Sources};
+use crate::daemon::Role;
+use crate::post::{OutputFormat, PostArgs};
+use crate::workload::WorkloadArgs;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
+    3 the mirror is not what it should be (a verification that found differences, a violated invariant).";
+
+/// Follows contracts on the Stacks chain and keeps a fork-safe mirror of them in Postgres.
+#[derive(Debug, Parser)]
+#[command(name = "stxworx", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file (TOML); `stxworx config example` prints one.
+    #[arg(long, global = true, env = "STXWORX_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the embedded Postgres, used while no DATABASE_URL is set.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// How much to log, for instance warn, info or stxworx_indexer=debug.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// How log lines look: pretty or json.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything on this machine: embedded Postgres, indexer, API.
+    Up(UpArgs),
+    /// Run the daemon, or some of its roles.
+    Run(RunArgs),
+    /// Bring the database's schema to this version.
+    Migrate,
+    /// Say where the mirror stands and what it could not read.
+    Status(OutputArgs),
+    /// Recompute every row and digest from the stored payloads and compare.
+    Verify(OutputArgs),
+    /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
+    Rebuild(RebuildArgs),
+    /// Send a recording to an event observer, as a stacks-node does.
+    Post(PostArgs),
+    /// Make a recording of an invented chain, for tests and benchmarks.
+    Workload(WorkloadArgs),
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the description of the API (OpenAPI 3.1).
+    Openapi,
+}
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Feed this recording to the observer, as a node would.
+    #[arg(long, value_name = "FILE")]
+    pub post: Option<PathBuf>,
+    /// End by itself after this time, with a summary; for instance 60s, 5m, 1h.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// How the summary of `--for` is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which parts to run, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api])]
+    pub roles: Vec<Role>,
+}
+
+/// Options of commands that print data.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// Options of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// Really do it; without this, only say what would be done.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Every setting as it is in force, with its origin; secrets hidden.
+    Dump(OutputArgs),
+    /// A configuration file with every setting, its meaning and default.
+    Example,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no time; write 60s, 5m or 1h"))?;
+    let seconds = match &text[digits.len()..] {
+        "s" | "" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        unit => return Err(format!("{unit:?} is no unit of time; write 60s, 5m or 1h")),
+    };
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is too long"))
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As wished.
+    Done,
+    /// The mirror is not what it should be.
+    Unsound,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// Anything else.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl CommandError {
+    /// Wraps an error of a library.
+    pub fn other(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+/// Runs the command; the exit code says how it ended.
+pub fn execute(cli: Cli) -> ExitCode {
+    let result = start(cli);
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Unsound) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("error: {}", error_chain(&error));
+            ExitCode::from(if matches!(error, CommandError::Config(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<Outcome, CommandError> {
+    let config = load_config(&cli.global)?;
+    init_logging(&config, &cli.command);
+    // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed before");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::other)?;
+    let outcome = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        cancel_on_signal(cancel.clone());
+        dispatch(cli.command, &config, cancel).await
+    });
+    // A blocking read (of a terminal, of a slow file) must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome
+}
+
+async fn dispatch(
+    command: Command,
+    config: &Config,
+    cancel: CancellationToken,
+) -> Result<Outcome, CommandError> {
+    match command {
+        Command::Up(args) => commands::up::up(config, &args, cancel).await,
+        Command::Run(args) => commands::run::run(config, &args, cancel).await,
+        Command::Migrate => commands::migrate::migrate(config).await,
+        Command::Status(args) => commands::status::status(config, args.output).await,
+        Command::Verify(args) => commands::verify::verify(config, args.output).await,
+        Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
+        Command::Post(args) => {
+            crate::post::run(&args, &cancel).await.map_err(CommandError::other)?;
+            Ok(Outcome::Done)
+        }
+        Command::Workload(args) => {
+            crate::workload::run(&args).map_err(CommandError::other)?;
+            Ok(Outcome::Done)
+        }
+        Command::Config(ConfigCommand::Dump(args)) => {
+            commands::config::dump(config, args.output);
+            Ok(Outcome::Done)
+        }
+        Command::Config(ConfigCommand::Example) => {
+            print!("{}", crate::config::example());
+            Ok(Outcome::Done)
+        }
+        Command::Openapi => {
+            let text = stxworx_indexer::api::openapi().to_pretty_json().map_err(CommandError::other)?;
+            println!("{text}");
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn load_config(global: &Global) -> Result<Config, ConfigError> {
+    let text = |value: &str| toml::Value::String(value.to_owned());
+    let mut flags = Vec::new();
+    if let Some(dir) = &global.data_dir {
+        flags.push(("data_dir", text(&dir.to_string_lossy())));
+    }
+    if let Some(level) = &global.log_level {
+        flags.push(("log.level", text(level)));
+    }
+    if let Some(format) = &global.log_format {
+        flags.push(("log.format", text(format)));
+    }
+    let env = |name: &str| std::env::var(name).ok();
+    Config::load(&Sources { file: global.config.as_deref(), env: &env, flags })
+}
+
+fn init_logging(config: &Config, command: &Command) {
+    let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
+    // Postgres' client repeats every notice of a migration at `info`.
+    let level = if quiet && config.log_level == "info" { "warn" } else { &config.log_level };
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{level}"))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let set = match config.log_format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    if set.is_err() {
+        eprintln!("warning: logging was set up before");
+    }
+}
+
+/// The first Ctrl-C or SIGTERM asks for an orderly end; the second one does not ask.
+fn cancel_on_signal(cancel: CancellationToken) {
+    tokio::spawn(async move {
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(signal) => signal,
+                Err(error) => {
+                    tracing::error!(%error, "signals cannot be handled");
+                    return;
+                }
+            };
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            if asked {
+                std::process::exit(130);
+            }
+            asked = true;
+            cancel.cancel();
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_units() {
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        assert!(duration("soon").unwrap_err().contains("60s, 5m or 1h"));
+        assert!(duration("5d").unwrap_err().contains("no unit"));
+    }
+}

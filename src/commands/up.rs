@@ -1,0 +1,184 @@
+//! `stxworx up`: everything on one machine, and something to look at.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use stxworx_indexer::store;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{CommandError, Outcome, UpArgs};
+use crate::config::Config;
+use crate::daemon::{Daemon, Database, Role};
+use crate::post::{ObserverUrl, OutputFormat, Order, PostError, PostOptions, PostSummary, post};
+use crate::recording::Recording;
+
+/// What `--for` prints at the end.
+#[derive(Debug, Serialize)]
+struct Summary {
+    seconds: u64,
+    tip_height: Option<i32>,
+    backlog: i64,
+    detached: i64,
+    quarantined: i64,
+    payloads_posted: Option<u64>,
+    invariant_violations: Vec<(String, u64)>,
+}
+
+/// Starts database, indexer and API, and feeds a recording if asked.
+///
+/// # Errors
+/// When a part cannot start, or fails.
+pub async fn up(
+    config: &Config,
+    args: &UpArgs,
+    cancel: CancellationToken,
+) -> Result<Outcome, CommandError> {
+    if let Some(file) = &args.post {
+        // A wrong file name should be known before anything starts.
+        Recording::open(file).map_err(CommandError::other)?;
+    }
+    let mut database = Database::open(config).await.map_err(CommandError::other)?;
+    let roles = [Role::Indexer, Role::Api].into();
+    let daemon = match Daemon::start(config, &roles, database.url(), cancel.clone()).await {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            database.close().await;
+            return Err(CommandError::other(error));
+        }
+    };
+    announce(config, &daemon);
+    let feeder = args.post.as_deref().map(|file| feed(file, &daemon, cancel.clone())).transpose()?;
+    let ticker = tokio::spawn(tick(daemon.reader.clone(), cancel.clone()));
+    let started = Instant::now();
+    let reader = daemon.reader.clone();
+    let metrics = std::sync::Arc::clone(&daemon.metrics);
+
+    let waiting = daemon.wait();
+    tokio::pin!(waiting);
+    let deadline = async {
+        match args.run_for {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut summary = None;
+    let result = tokio::select! {
+        result = &mut waiting => result.map_err(CommandError::other),
+        error = database.died() => Err(CommandError::other(error)),
+        () = deadline => {
+            let health = store::health(&reader).await.map_err(CommandError::other);
+            cancel.cancel();
+            let posted = posted(feeder).await;
+            let ended = waiting.await.map_err(CommandError::other);
+            let violations = metrics.violations();
+            summary = health.as_ref().ok().map(|h| Summary {
+                seconds: started.elapsed().as_secs(),
+                tip_height: h.tip_height,
+                backlog: h.received,
+                detached: h.detached,
+                quarantined: h.quarantined,
+                payloads_posted: posted,
+                invariant_violations: violations,
+            });
+            ended.and(health.map(|_| ()))
+        }
+    };
+    cancel.cancel();
+    ticker.abort();
+    database.close().await;
+    result?;
+    let Some(summary) = summary else { return Ok(Outcome::Done) };
+    print_summary(&summary, args.output)?;
+    Ok(if summary.invariant_violations.is_empty() { Outcome::Done } else { Outcome::Unsound })
+}
+
+async fn posted(feeder: Option<JoinHandle<Result<PostSummary, PostError>>>) -> Option<u64> {
+    match feeder?.await {
+        Ok(Ok(summary)) => Some(summary.payloads),
+        _ => None,
+    }
+}
+
+fn announce(config: &Config, daemon: &Daemon) {
+    let at = daemon.addresses;
+    let show = |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
+    let (observer, api, metrics) = (show(at.observer), show(at.api), show(at.metrics));
+    eprintln!("stxworx is up ({}). Ctrl-C ends it.", config.network.as_str());
+    eprintln!("  observer  http://{observer}      point a node's [[events_observer]] here");
+    eprintln!("  API       http://{api}/v1/status  documented at http://{api}/docs");
+    eprintln!("  metrics   http://{metrics}/metrics");
+}
+
+fn feed(
+    file: &Path,
+    daemon: &Daemon,
+    cancel: CancellationToken,
+) -> Result<JoinHandle<Result<PostSummary, PostError>>, CommandError> {
+    let recording = Recording::open(file).map_err(CommandError::other)?;
+    let observer = daemon.addresses.observer.map(|a| format!("http://{a}")).unwrap_or_default();
+    let options = PostOptions {
+        observer: ObserverUrl::parse(&observer).map_err(CommandError::other)?,
+        rate_per_second: None,
+        order: Order::default(),
+        timeout: Duration::from_secs(5),
+        keep_alive: false,
+        give_up_after: None,
+    };
+    let name = file.display().to_string();
+    Ok(tokio::spawn(async move {
+        let result = post(recording, &options, &cancel, &mut |_| {}).await;
+        match &result {
+            Ok(summary) => tracing::info!(file = name, summary = summary.text(), "the recording is posted"),
+            Err(error) => {
+                let error = stxworx_indexer::error_chain(error).to_string();
+                tracing::error!(file = name, error, "the recording could not be posted to its end");
+            }
+        }
+        result
+    }))
+}
+
+/// One line that says where the mirror is, kept up to date on a terminal.
+async fn tick(pool: sqlx::PgPool, stop: CancellationToken) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    while !stop.is_cancelled() {
+        if let Ok(h) = store::health(&pool).await {
+            let height = h.tip_height.map_or_else(|| "-".to_owned(), |t| t.to_string());
+            eprint!(
+                "\r\x1b[Kheight {height}  backlog {}  detached {}  quarantined {}",
+                h.received, h.detached, h.quarantined
+            );
+            let _ = std::io::stderr().flush();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    eprintln!();
+}
+
+fn print_summary(summary: &Summary, output: OutputFormat) -> Result<(), CommandError> {
+    match output {
+        OutputFormat::Json => {
+            println!("{:#}", serde_json::to_value(summary).map_err(CommandError::other)?);
+        }
+        OutputFormat::Text => {
+            let height = summary.tip_height.map_or_else(|| "none".to_owned(), |h| h.to_string());
+            println!(
+                "ran {} s: tip height {height}, backlog {}, detached {}, quarantined {}, violated invariants {:?}",
+                summary.seconds,
+                summary.backlog,
+                summary.detached,
+                summary.quarantined,
+                summary.invariant_violations
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Configuration: defaults, then a file, then the environment, then flags. Later wins.
+//!
+//! One table ([`SETTINGS`]) holds every setting with its meaning, unit, default and environment
+//! variable; the example file, the dump, the check for unknown keys and the documentation come from it.
+
+mod load;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use stxworx_indexer::model::{FollowSet, Mirror};
+
+pub use load::{ConfigError, Sources};
+pub use settings::{SETTINGS, Setting, example};
+
+/// The Stacks network that a mirror is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The main network.
+    Mainnet,
+    /// The public test network.
+    Testnet,
+    /// A network of one's own: mocknet, regtest, simnet.
+    Devnet,
+}
+
+impl Network {
+    /// Name in the configuration and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mainnet => "mainnet",
+            Self::Testnet => "testnet",
+            Self::Devnet => "devnet",
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The checked configuration. Not `Debug`: it holds a secret.
+#[derive(Clone)]
+pub struct Config {
+    /// The network.
+    pub network: Network,
+    /// Folder of the embedded database, used when no database is named.
+    pub data_dir: PathBuf,
+    /// Postgres URL; none for the embedded database. Secret: never printed.
+    pub database_url: Option<String>,
+    /// Connections of the writer and of the readers, each.
+    pub database_connections: u32,
+    /// What is mirrored.
+    pub follow: FollowSet,
+    /// Where a node posts to.
+    pub observer_listen: SocketAddr,
+    /// Largest body that the observer takes, in bytes.
+    pub observer_body_limit: u64,
+    /// Where the API listens.
+    pub api_listen: SocketAddr,
+    /// Where metrics are scraped.
+    pub metrics_listen: SocketAddr,
+    /// Bitcoin blocks after which a block counts as final.
+    pub finality_burn_blocks: u32,
+    /// Filter of log lines.
+    pub log_level: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Every setting as it is in force, with its origin; secrets hidden.
+    pub dump: Vec<(&'static str, String, String)>,
+}
+
+impl Config {
+    /// Reads all sources and checks what they say.
+    ///
+    /// # Errors
+    /// Names the key, the value, where it was set, and the expected form.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let values = load::Values::gather(sources)?;
+        let follow = follow_set(&values)?;
+        let url = values.text("database.url")?;
+        if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            let hidden = values.invalid("database.url", "postgres://USER@HOST/DATABASE, or empty");
+            return Err(hidden);
+        }
+        Ok(Self {
+            network: match values.text("network")?.as_str() {
+                "mainnet" => Network::Mainnet,
+                "testnet" => Network::Testnet,
+                "devnet" => Network::Devnet,
+                _ => return Err(values.invalid("network", "mainnet, testnet or devnet")),
+            },
+            data_dir: values.text("data_dir")?.into(),
+            database_url: Some(url).filter(|u| !u.is_empty()),
+            database_connections: values.integer("database.max_connections", 2, 1000)?,
+            follow,
+            observer_listen: values.address("observer.listen")?,
+            observer_body_limit: values.integer("observer.body_limit_bytes", 1, u64::from(u32::MAX))?,
+            api_listen: values.address("api.listen")?,
+            metrics_listen: values.address("metrics.listen")?,
+            finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
+            log_level: values.text("log.level")?,
+            log_format: match values.text("log.format")?.as_str() {
+                "pretty" => LogFormat::Pretty,
+                "json" => LogFormat::Json,
+                _ => return Err(values.invalid("log.format", "pretty or json")),
+            },
+            dump: values.dump(),
+        })
+    }
+}
+
+fn follow_set(values: &load::Values) -> Result<FollowSet, ConfigError> {
+    let mirror = match values.text("follow.mirror")?.as_str() {
+        "all" => Mirror::All,
+        "followed" => Mirror::Followed,
+        _ => return Err(values.invalid("follow.mirror", "all or followed")),
+    };
+    let mut contracts = BTreeSet::new();
+    for id in values.list("follow.contracts")? {
+        let is_contract = id == "*" || id.parse::<stxworx_clarity::codec::ContractId>().is_ok();
+        if !is_contract {
+            let expected = "contract ids like SP000000000000000000002Q6VF78.pox-4, or *";
+            return Err(values.invalid_item("follow.contracts", &id, expected));
+        }
+        contracts.insert(id);
+    }
+    let mut principals = BTreeSet::new();
+    for name in values.list("follow.principals")? {
+        if let Err(error) = name.parse::<stxworx_clarity::codec::Principal>() {
+            let expected = format!("a Stacks address or contract id ({error})");
+            return Err(values.invalid_item("follow.principals", &name, &expected));
+        }
+        principals.insert(name);
+    }
+    Ok(FollowSet { mirror, contracts, principals })
+}

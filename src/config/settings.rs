@@ -1,0 +1,130 @@
+//! The table of settings.
+
+use std::fmt::Write as _;
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A list of texts; separated by commas in the environment.
+    List,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Key in the file: `section.name`.
+    pub key: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its default, as TOML.
+    pub default: &'static str,
+    /// Meaning and unit.
+    pub help: &'static str,
+    /// Hidden in every output.
+    pub secret: bool,
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn env(&self) -> String {
+        if self.key == "database.url" {
+            return "DATABASE_URL".to_owned();
+        }
+        format!("STXWORX_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { key, kind, default, help, secret: false }
+}
+
+/// Every setting, in the order of the example file.
+pub const SETTINGS: &[Setting] = &[
+    setting("network", Kind::Text, "\"devnet\"", "Stacks network: mainnet, testnet or devnet."),
+    setting(
+        "data_dir",
+        Kind::Text,
+        "\".data\"",
+        "Folder of the embedded Postgres. Used only while database.url is empty.",
+    ),
+    Setting {
+        key: "database.url",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "Postgres 15 or newer: postgres://USER:PASSWORD@HOST/DATABASE. Empty: an embedded one is started.",
+        secret: true,
+    },
+    setting(
+        "database.max_connections",
+        Kind::Integer,
+        "8",
+        "Connections of the writer and of the API, each; at least 2.",
+    ),
+    setting(
+        "follow.mirror",
+        Kind::Text,
+        "\"all\"",
+        "all: every transaction and event. followed: only those that touch what is named below; headers of all blocks.",
+    ),
+    setting(
+        "follow.contracts",
+        Kind::List,
+        "[\"*\"]",
+        "Contract ids that are followed (their cursors and activity are projected); \"*\" for every contract.",
+    ),
+    setting(
+        "follow.principals",
+        Kind::List,
+        "[]",
+        "Principals whose transfers are projected, besides the contracts named above.",
+    ),
+    setting(
+        "observer.listen",
+        Kind::Text,
+        "\"127.0.0.1:3700\"",
+        "Where a Stacks node posts to: the endpoint of its [[events_observer]]. Keep it private: it has no authentication.",
+    ),
+    setting(
+        "observer.body_limit_bytes",
+        Kind::Integer,
+        "500000000",
+        "Largest body in bytes. A larger one is refused, and the node stands still until this is raised.",
+    ),
+    setting("api.listen", Kind::Text, "\"127.0.0.1:3800\"", "Where the HTTP API listens."),
+    setting("metrics.listen", Kind::Text, "\"127.0.0.1:3801\"", "Where Prometheus scrapes /metrics."),
+    setting(
+        "chain.finality_burn_blocks",
+        Kind::Integer,
+        "6",
+        "Bitcoin blocks on top of a block's own after which it counts as final.",
+    ),
+    setting("log.level", Kind::Text, "\"info\"", "Filter of log lines, for instance info or stxworx_indexer=debug,info."),
+    setting("log.format", Kind::Text, "\"pretty\"", "pretty or json."),
+];
+
+/// The example file: every setting with its meaning, default and environment variable.
+pub fn example() -> String {
+    let mut text = String::from(
+        "# stxworx configuration: every setting with its default.\n\
+         # The environment variable named with each wins over this file; flags win over both.\n",
+    );
+    let mut section = "";
+    for setting in SETTINGS {
+        let (of, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if of != section {
+            let _ = write!(text, "\n[{of}]\n");
+            section = of;
+        }
+        let _ = write!(text, "\n# {} ({})\n{name} = {}\n", setting.help, setting.env(), setting.default);
+    }
+    text
+}

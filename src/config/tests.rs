@@ -1,0 +1,101 @@
+use super::*;
+use std::path::Path;
+use toml::Value;
+
+fn load(file: Option<&Path>, env: &[(&str, &str)], flags: Vec<(&'static str, Value)>) -> Result<Config, String> {
+    let env: Vec<(String, String)> =
+        env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let lookup = |name: &str| env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
+    Config::load(&Sources { file, env: &lookup, flags })
+        .map_err(|e| stxworx_indexer::error_chain(&e).to_string())
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn error(text: &str) -> String {
+    let file = file(text);
+    let error = load(Some(file.path()), &[], vec![]).unwrap_err();
+    error.replace(&file.path().display().to_string(), "FILE")
+}
+
+#[test]
+fn the_example_is_the_default() {
+    let example = file(&example());
+    let from_example = load(Some(example.path()), &[], vec![]).unwrap();
+    let default = load(None, &[], vec![]).unwrap();
+    let values = |c: &Config| c.dump.iter().map(|d| (d.0, d.1.clone())).collect::<Vec<_>>();
+    assert_eq!(values(&from_example), values(&default));
+}
+
+#[test]
+fn committed_files_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            load(Some(&path), &[], vec![]).unwrap();
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4);
+    let committed =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml"));
+    assert_eq!(committed.unwrap(), example(), "run `stxworx config example > config/default.toml`");
+}
+
+#[test]
+fn later_sources_win() {
+    let file = file("[api]\nlisten = \"127.0.0.1:1\"\n[metrics]\nlisten = \"127.0.0.1:1\"\n");
+    let flags = vec![("metrics.listen", Value::String("127.0.0.1:3".into()))];
+    let env = [("STXWORX_METRICS_LISTEN", "127.0.0.1:2"), ("STXWORX_API_LISTEN", "127.0.0.1:2")];
+    let config = load(Some(file.path()), &env, flags).unwrap();
+    assert_eq!(config.api_listen.port(), 2);
+    assert_eq!(config.metrics_listen.port(), 3);
+}
+
+#[test]
+fn errors_name_key_value_and_form() {
+    assert_eq!(
+        error("[observer]\nlistn = \"x\""),
+        "unknown setting \"observer.listn\" in FILE; `stxworx config example` lists all of them (did you mean \"observer.listen\"?)"
+    );
+    assert_eq!(
+        error("[observer]\nlisten = \"3700\""),
+        "observer.listen = \"3700\" (from FILE) must be IP:PORT, for instance 127.0.0.1:3700"
+    );
+    assert_eq!(
+        error("[chain]\nfinality_burn_blocks = \"six\""),
+        "chain.finality_burn_blocks = \"six\" (from FILE) must be a whole number"
+    );
+    assert_eq!(
+        error("[chain]\nfinality_burn_blocks = 0"),
+        "chain.finality_burn_blocks = 0 (from FILE) must be a whole number from 1 to 1000000"
+    );
+    let bad_principal = error("[follow]\nprincipals = [\"SPNOPE\"]");
+    assert!(bad_principal.starts_with("follow.principals = \"SPNOPE\" (from FILE) must be a Stacks address"), "{bad_principal}");
+    assert!(error("[follow]\ncontracts = [\"SP000000000000000000002Q6VF78\"]").contains("contract ids like"));
+    assert!(error("a = [").contains("is not TOML"));
+    let missing = load(Some(Path::new("/nonexistent/x.toml")), &[], vec![]).unwrap_err();
+    assert!(missing.starts_with("the configuration file /nonexistent/x.toml cannot be read"));
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = "postgres://u:hunter2@h/d";
+    let config = load(None, &[("DATABASE_URL", secret)], vec![]).unwrap();
+    assert_eq!(config.database_url.as_deref(), Some(secret));
+    assert!(!format!("{:?}", config.dump).contains("hunter2"));
+    let error = load(None, &[("DATABASE_URL", "mysql://u:hunter2@h/d")], vec![]).unwrap_err();
+    assert!(error.contains("must be postgres://") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn every_setting_has_its_own_variable() {
+    let names: BTreeSet<_> = SETTINGS.iter().map(Setting::env).collect();
+    assert_eq!(names.len(), SETTINGS.len());
+}

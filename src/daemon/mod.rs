@@ -1,0 +1,271 @@
+//! The life of the process: which roles run, how they start, and how they end together.
+//!
+//! Every role is a task of one group. The first that ends, for whatever reason, ends the group: the
+//! observer stops taking deliveries, the pipeline finishes its commit, the API closes, the database is
+//! released, and the process reports the failure with a non-zero code.
+
+mod database;
+mod listen;
+mod live;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use stxworx_indexer::api::{self, ApiState};
+use stxworx_indexer::metrics::Metrics;
+use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
+use stxworx_indexer::source::observer::Observer;
+use stxworx_indexer::store::{self, Access, StoreError, migrate};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+pub use database::{Database, DatabaseError};
+pub use listen::ListenError;
+pub use live::ProcessLive;
+
+/// A part of the daemon that can run in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Role {
+    /// Receives payloads and writes the mirror.
+    Indexer,
+    /// Serves reads.
+    Api,
+}
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// No database.
+    #[error("the database is not usable")]
+    Database(#[from] DatabaseError),
+    /// The schema or a pool.
+    #[error("the mirror's schema is not usable")]
+    Store(#[from] StoreError),
+    /// A port.
+    #[error("a service cannot listen")]
+    Listen(#[from] ListenError),
+    /// The writer.
+    #[error("the indexer stopped")]
+    Pipeline(#[from] PipelineError),
+    /// A role that ended without being asked.
+    #[error("{role} ended unexpectedly{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
+    Ended {
+        /// Which.
+        role: &'static str,
+        /// How, if it panicked.
+        detail: Option<String>,
+    },
+    /// Metrics could not be set up.
+    #[error("the metrics cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// The addresses in use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Addresses {
+    /// Where a node posts to.
+    pub observer: Option<SocketAddr>,
+    /// Where the API is.
+    pub api: Option<SocketAddr>,
+    /// Where metrics are.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Its metrics.
+    pub metrics: Arc<Metrics>,
+    /// A read-only pool, for those who look from inside.
+    pub reader: PgPool,
+    tasks: JoinSet<(&'static str, Result<(), DaemonError>)>,
+    cancel: CancellationToken,
+}
+
+/// How long roles may take to end once asked.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a connection to the database is waited for before a line is logged again.
+const DATABASE_NOTICE: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// Starts the roles. Waits for a database that is away, and brings its schema to this version.
+    ///
+    /// # Errors
+    /// When a port is taken, or the database was written by a later version or for another mirror.
+    pub async fn start(
+        config: &Config,
+        roles: &BTreeSet<Role>,
+        url: &str,
+        cancel: CancellationToken,
+    ) -> Result<Self, DaemonError> {
+        let metrics = Arc::new(Metrics::new()?);
+        // Ports first: a taken one should be known before anything is waited for.
+        let mut listeners = listen::Listeners::default();
+        if roles.contains(&Role::Indexer) {
+            listeners.observer = Some(listen::bind("observer", config.observer_listen).await?);
+        }
+        if roles.contains(&Role::Api) {
+            listeners.api = Some(listen::bind("api", config.api_listen).await?);
+        }
+        listeners.metrics = Some(listen::bind("metrics", config.metrics_listen).await?);
+        let addresses = listeners.addresses();
+
+        let writer = store::pool(url, Access::Write, config.database_connections)?;
+        let reader = store::pool(url, Access::Read, config.database_connections)?;
+        wait_and_migrate(&writer, roles, &cancel).await?;
+
+        let mut daemon = Self { addresses, metrics, reader, tasks: JoinSet::new(), cancel };
+        daemon.start_indexer(config, writer, listeners.observer);
+        daemon.start_api(config, listeners.api);
+        daemon.start_metrics(listeners.metrics);
+        Ok(daemon)
+    }
+
+    fn start_indexer(
+        &mut self,
+        config: &Config,
+        pool: PgPool,
+        listener: Option<tokio::net::TcpListener>,
+    ) {
+        let Some(listener) = listener else { return };
+        let wake = Arc::new(Notify::new());
+        let observer = Observer {
+            pool: pool.clone(),
+            body_limit: config.observer_body_limit,
+            metrics: Arc::clone(&self.metrics),
+            wake: Arc::clone(&wake),
+        };
+        let stop = self.cancel.clone();
+        self.tasks.spawn(async move {
+            ("the observer", listen::serve(listener, observer.router(), stop).await.map_err(Into::into))
+        });
+        let pipeline_config = PipelineConfig {
+            network: config.network.as_str().to_owned(),
+            follow: config.follow.clone(),
+            finality_burn_blocks: config.finality_burn_blocks,
+        };
+        let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
+        self.tasks.spawn(async move {
+            let result = pipeline::run(pool, pipeline_config, metrics, wake, stop).await;
+            ("the pipeline", result.map_err(Into::into))
+        });
+    }
+
+    fn start_api(&mut self, config: &Config, listener: Option<tokio::net::TcpListener>) {
+        let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
+        let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
+        self.tasks.spawn(async move {
+            watch.watch(pool, stop).await;
+            ("the watch", Ok(()))
+        });
+        let Some(listener) = listener else { return };
+        let state = api_state(config, self.reader.clone(), live);
+        let stop = self.cancel.clone();
+        self.tasks.spawn(async move {
+            ("the api", listen::serve(listener, api::router(state), stop).await.map_err(Into::into))
+        });
+    }
+
+    fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {
+        let Some(listener) = listener else { return };
+        let (router, stop) = (listen::metrics_router(Arc::clone(&self.metrics)), self.cancel.clone());
+        self.tasks.spawn(async move {
+            ("the metrics", listen::serve(listener, router, stop).await.map_err(Into::into))
+        });
+    }
+
+    /// Waits until some role ends or the daemon is cancelled, then ends all of them in order.
+    ///
+    /// # Errors
+    /// The failure of the first role that failed.
+    pub async fn wait(mut self) -> Result<(), DaemonError> {
+        let mut outcome = Ok(());
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            Some(ended) = self.tasks.join_next() => {
+                if !self.cancel.is_cancelled() {
+                    outcome = failure(ended);
+                }
+            }
+        }
+        self.cancel.cancel();
+        let rest = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if outcome.is_ok()
+                    && let Ok((_, Err(error))) = ended
+                {
+                    outcome = Err(error);
+                }
+            }
+        };
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            tracing::warn!(seconds = GRACE.as_secs(), "some roles did not end in time and are cut off");
+            self.tasks.abort_all();
+        }
+        self.reader.close().await;
+        outcome
+    }
+}
+
+fn failure(
+    ended: Result<(&'static str, Result<(), DaemonError>), tokio::task::JoinError>,
+) -> Result<(), DaemonError> {
+    match ended {
+        Ok((_, Err(error))) => Err(error),
+        Ok((role, Ok(()))) => Err(DaemonError::Ended { role, detail: None }),
+        Err(join) => Err(DaemonError::Ended { role: "a role", detail: Some(join.to_string()) }),
+    }
+}
+
+/// What the API is given.
+pub fn api_state(config: &Config, pool: PgPool, live: Arc<ProcessLive>) -> ApiState {
+    ApiState::new(
+        pool,
+        config.network.as_str().to_owned(),
+        render_clarity,
+        config.finality_burn_blocks,
+        live,
+    )
+}
+
+fn render_clarity(bytes: &[u8]) -> Option<serde_json::Value> {
+    let value = stxworx_clarity::codec::Value::decode_exact(bytes).ok()?;
+    serde_json::to_value(value).ok()
+}
+
+/// Waits for the database, then migrates if this process may write.
+async fn wait_and_migrate(
+    pool: &PgPool,
+    roles: &BTreeSet<Role>,
+    cancel: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut backoff = stxworx_indexer::retry::Backoff::default();
+    let mut told: Option<std::time::Instant> = None;
+    loop {
+        let result = if roles.contains(&Role::Indexer) {
+            migrate::migrate(pool).await
+        } else {
+            store::ping(pool).await
+        };
+        match result {
+            Err(error) if error.is_transient() && !cancel.is_cancelled() => {
+                if told.is_none_or(|t| t.elapsed() > DATABASE_NOTICE) {
+                    let error = stxworx_indexer::error_chain(&error).to_string();
+                    tracing::warn!(error, "the database is away; waiting for it");
+                    told = Some(std::time::Instant::now());
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(backoff.next_delay()) => {}
+                    () = cancel.cancelled() => {}
+                }
+            }
+            other => return other,
+        }
+    }
+}
