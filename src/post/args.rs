@@ -42,7 +42,7 @@ pub struct PostArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Time for one attempt, in milliseconds: connecting, sending and receiving.
-    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub timeout_ms: u64,
     /// Seed of --shuffle-window, --duplicate and the jitter of retries.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Payloads read ahead of the one being sent. Few, because one may be 80 MB.
 const READ_AHEAD: usize = 4;
+/// Delays up to this are made up for by sending faster, because timers are not exact.
+const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// What was posted. Counts are of delivered payloads; repeated ones are counted each time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -98,6 +100,7 @@ where
         latencies: Latencies::default(),
         counts: Counts::default(),
         started: Instant::now(),
+        due: None,
     };
     let mut deliveries = read_ahead(Ordered::new(source, options.order.clone()))?;
     let mut number = 0;
@@ -109,8 +112,7 @@ where
         };
         let Some(delivery) = next else { break false };
         number += 1;
-        if poster.keep_rate(number).await.is_none()
-            || poster.deliver(number, &delivery?).await?.is_none()
+        if poster.keep_rate().await.is_none() || poster.deliver(number, &delivery?).await?.is_none()
         {
             break true;
         }
@@ -184,19 +186,26 @@ struct Poster<'a> {
     latencies: Latencies,
     counts: Counts,
     started: Instant,
+    /// When the next payload may go out, if there is a rate.
+    due: Option<Instant>,
 }
 
 impl Poster<'_> {
-    /// Waits until payload `number` may go out; nothing if cancelled.
-    async fn keep_rate(&mut self, number: u64) -> Option<()> {
+    /// Waits until the next payload may go out; nothing if cancelled.
+    async fn keep_rate(&mut self) -> Option<()> {
         let Some(rate) = self.options.rate_per_second else {
             return Some(());
         };
-        let rate = u64::from(rate.get());
-        let before = number - 1;
-        let nanos = before % rate * 1_000_000_000 / rate;
-        let due = Duration::from_secs(before / rate) + Duration::from_nanos(nanos);
-        self.pause(due.saturating_sub(self.started.elapsed())).await
+        let now = Instant::now();
+        let due = self.due.unwrap_or(now);
+        // What an observer that was down has missed is not made up for: the rate is a limit.
+        let base = if now.saturating_duration_since(due) > CATCH_UP {
+            now
+        } else {
+            due
+        };
+        self.due = Some(base + Duration::from_secs(1) / rate.get());
+        self.pause(base.saturating_duration_since(now)).await
     }
 
     async fn pause(&mut self, time: Duration) -> Option<()> {

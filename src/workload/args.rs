@@ -12,6 +12,8 @@ use std::path::PathBuf;
 /// Receipt times of a generated recording begin here (2026-01-01, Unix milliseconds) and are 10 ms apart.
 const FIRST_RECEIPT_MS: u64 = 1_767_225_600_000;
 const RECEIPT_STEP_MS: u64 = 10;
+/// Far above any chain, and far from overflow.
+const MAX_HEIGHT: u64 = 1 << 40;
 
 /// Generate a recording of a made-up marketplace on Stacks, with forks and whatever else a node may send.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,13 +29,13 @@ pub struct WorkloadArgs {
     ])]
     pub demo: bool,
     /// Height of the canonical chain above its root.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=MAX_HEIGHT))]
     pub blocks: u64,
     /// Transactions per block.
-    #[arg(long, value_name = "T", default_value_t = 50)]
+    #[arg(long, value_name = "T", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub txs: u32,
     /// Prints per block.
-    #[arg(long, value_name = "E", default_value_t = 100)]
+    #[arg(long, value_name = "E", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub events: u32,
     /// Share of the prints that the four followed contracts make, 0 to 1.
     #[arg(long, value_name = "S", default_value_t = 0.02)]
@@ -54,13 +56,13 @@ pub struct WorkloadArgs {
     #[arg(long, value_name = "T", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub tenure: u32,
     /// Signatures per block.
-    #[arg(long, value_name = "N", default_value_t = 15)]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub signers: u32,
     /// Accounts that act.
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub users: u32,
     /// Contracts that nobody follows.
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub other_contracts: u32,
     /// Seed; the same parameters and seed give the same file.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -69,10 +71,10 @@ pub struct WorkloadArgs {
     #[arg(long, value_enum, default_value_t = Network::Mainnet)]
     pub network: Network,
     /// Height of the unannounced block below the first; 0 begins with genesis.
-    #[arg(long, value_name = "H", default_value_t = 0)]
+    #[arg(long, value_name = "H", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MAX_HEIGHT))]
     pub root_height: u64,
     /// Bitcoin height before the first tenure.
-    #[arg(long, value_name = "H", default_value_t = 930_000)]
+    #[arg(long, value_name = "H", default_value_t = 930_000, value_parser = clap::value_parser!(u64).range(..=MAX_HEIGHT))]
     pub burn_height: u64,
     /// Do not announce genesis.
     #[arg(long)]

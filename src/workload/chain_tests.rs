@@ -334,6 +334,7 @@ fn a_bitcoin_reorganization_ends_lower() {
     assert_ne!(burns[0]["burn_block_hash"], blocks[5].tenure.id());
     let again: usize = fork.announced.iter().map(|block| block.txs.len()).sum();
     assert_eq!(again, 8 * 4 - 1);
+    assert_eq!(fork.entries.len(), 5);
     // A second one goes from there.
     let next = chain.bitcoin_reorg(&fork.canonical, 1);
     assert_eq!(

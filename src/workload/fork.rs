@@ -29,11 +29,12 @@ impl ChainBuilder {
     /// becomes canonical with its last block, which is one higher than the old tip.
     ///
     /// `canonical` is a chain in ascending order, whose last block is the tip; `depth` is at most its length
-    /// less one. Depth 0 only adds a block.
+    /// less one, deeper means that. Depth 0 only adds a block.
     pub fn fork(&self, canonical: &[Block], depth: usize) -> Fork {
         let Some(mut fork) = Fork::new(canonical, depth) else {
             return Fork::default();
         };
+        let depth = fork.orphaned.len();
         let tenure = fork.burn_block(self, &self.burn_tip());
         let mut again = fork.orphaned.clone().into_iter();
         for number in 0..=depth {
@@ -49,9 +50,10 @@ impl ChainBuilder {
     /// A Bitcoin reorganization: the last `burn_depth` Bitcoin blocks of the tip's chain are replaced by
     /// `burn_depth + 1` others, all announced first. The Stacks blocks of the orphaned tenures are gone; two new
     /// blocks mine their transactions again. The new tip is mostly **lower** than the old one: the only sign
-    /// that it is canonical are the Bitcoin blocks.
+    /// that it is canonical are the Bitcoin blocks. A `burn_depth` below the first tenure means that one.
     pub fn bitcoin_reorg(&self, canonical: &[Block], burn_depth: u64) -> Fork {
         let mut burn = self.burn_ancestor(burn_depth);
+        let burn_depth = self.burn_tip().height.saturating_sub(burn.height);
         let depth = canonical
             .iter()
             .rev()

@@ -1,8 +1,7 @@
 //! Addresses and constants of the two networks, and the contracts of the made-up marketplace.
 
-use sha2::{Digest, Sha512_256};
 use stxworx_clarity::codec::{
-    ContractId, MAINNET_SINGLE_SIG, StandardPrincipal, TESTNET_SINGLE_SIG,
+    ContractId, MAINNET_SINGLE_SIG, StandardPrincipal, TESTNET_SINGLE_SIG, sha512_256,
 };
 
 /// Names of the contracts that a follower of the workload follows, all of one deployer.
@@ -42,10 +41,7 @@ impl Network {
 
     /// The account that belongs to a name: the same name is always the same account.
     pub fn account(self, name: &str) -> StandardPrincipal {
-        let digest: [u8; 32] = Sha512_256::new_with_prefix(b"account:")
-            .chain_update(name)
-            .finalize()
-            .into();
+        let digest = sha512_256(format!("account:{name}").as_bytes());
         let mut hash160 = [0; 20];
         hash160.copy_from_slice(&digest[..20]);
         self.address(hash160)

@@ -34,7 +34,7 @@ pub fn tuple<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
 /// A printed event as the marketplace's contracts write it: `{event: "…", …}`.
 ///
 /// # Panics
-/// As [`tuple`].
+/// As [`tuple()`].
 pub fn event<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     tuple(fields.into_iter().chain([("event", ascii(name))]))
 }

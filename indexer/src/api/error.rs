@@ -11,7 +11,7 @@ use super::view::BlockName;
 use crate::store::read::ReadError;
 
 /// Why a request got no data. The set is closed: a client may match on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The request cannot be understood.
@@ -108,6 +108,33 @@ impl ErrorCode {
         }
     }
 }
+
+/// Written by hand, so that the document explains each code.
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let meanings: Vec<_> = Self::ALL
+            .iter()
+            .map(|code| {
+                format!(
+                    "`{}` ({}): {}.",
+                    code.as_str(),
+                    code.status().as_u16(),
+                    code.title()
+                )
+            })
+            .collect();
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some(format!(
+                "Why a request got no data. The set is closed: a client may match on it. {}",
+                meanings.join(" ")
+            )))
+            .enum_values(Some(Self::ALL.map(Self::as_str)))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
 
 /// An answer that is not data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -325,13 +352,13 @@ impl IntoResponse for Early {
 pub enum Problems {
     /// `bad_request`, `invalid_parameter` or `bad_cursor`.
     #[response(status = 400, content_type = "application/problem+json")]
-    BadRequest(#[to_schema] Problem),
+    BadRequest(Problem),
     /// `unavailable` or `not_ready`: try again after the time in `retry-after`.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
+    Unavailable(Problem),
     /// `internal`.
     #[response(status = 500, content_type = "application/problem+json")]
-    Internal(#[to_schema] Problem),
+    Internal(Problem),
 }
 
 #[cfg(test)]

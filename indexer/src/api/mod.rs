@@ -20,8 +20,11 @@ pub use state::{
     ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
 };
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware;
+use tokio::sync::Semaphore;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -40,7 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")
     ),
-    components(schemas(Problem, ErrorCode))
+    components(schemas(Problem, ErrorCode, params::Direction))
 )]
 struct Document;
 
@@ -54,7 +57,8 @@ fn documented(state: &ApiState) -> OpenApiRouter<ApiState> {
 }
 
 /// The API as a service.
-pub fn router(state: ApiState) -> Router {
+pub fn router(mut state: ApiState) -> Router {
+    state.slots = Arc::new(Semaphore::new(state.limits.concurrent_requests));
     let (router, _) = documented(&state).split_for_parts();
     layers::surround(router.with_state(state.clone()), &state)
 }

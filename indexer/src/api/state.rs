@@ -112,6 +112,7 @@ pub struct ApiState {
     pub lag: LagLimits,
     /// Who may read from a browser.
     pub cors: CorsOrigins,
+    /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
 }
@@ -134,27 +135,18 @@ impl ApiState {
         finality_burn_blocks: u32,
         live: Arc<dyn LiveStatus>,
     ) -> Self {
-        let limits = Limits::default();
         Self {
             pool,
             network,
             render,
             finality_burn_blocks,
             live,
-            slots: Arc::new(Semaphore::new(limits.concurrent_requests)),
-            limits,
+            slots: Arc::new(Semaphore::new(0)),
+            limits: Limits::default(),
             lag: LagLimits::default(),
             cors: CorsOrigins::default(),
             border: Arc::default(),
         }
-    }
-
-    /// The same with other limits.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.slots = Arc::new(Semaphore::new(limits.concurrent_requests));
-        self.limits = limits;
-        self
     }
 
     /// Height of the highest final block in a snapshot.

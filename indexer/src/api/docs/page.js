@@ -57,9 +57,10 @@ const schemaSection = (name, schema) => {
       [el("code", {}, field), typeOf(s), prose(meaning(s))])));
   } else if (schema.oneOf) {
     parts.push(table(["Value", "Meaning"], schema.oneOf.map((s) => [typeOf(s), prose(s.description)])));
-    for (const s of schema.oneOf) if (name === "ErrorCode" && s.enum) parts[parts.length - 1].append(el("span", { id: s.enum[0] }));
   } else {
     parts.push(el("p", {}, typeOf(schema)));
+    // Problems name their code as a place on this page.
+    if (name === "ErrorCode") parts.push(...schema.enum.map((code) => el("span", { id: code })));
   }
   return parts;
 };

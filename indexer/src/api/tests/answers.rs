@@ -139,7 +139,7 @@ async fn a_transaction_is_told_with_all_its_forks() {
 }
 
 #[tokio::test]
-async fn filters_choose_rows() {
+async fn filters_choose_events() {
     let Some(bed) = Bed::new("filters").await else {
         return;
     };
@@ -189,7 +189,14 @@ async fn filters_choose_rows() {
     );
     let novel = events("type=other_event&limit=1".into()).await;
     assert_eq!(novel.json["data"][0]["other"], json!({"novel": [1]}));
+    bed.finish().await;
+}
 
+#[tokio::test]
+async fn filters_choose_transactions_and_blocks() {
+    let Some(bed) = Bed::new("filters_more").await else {
+        return;
+    };
     let transactions = |query: String| {
         let bed = &bed;
         async move { bed.get(&format!("/v1/transactions?{query}")).await }

@@ -15,7 +15,9 @@ fn unreachable(live: Live, limits: Limits) -> Router {
         .acquire_timeout(Duration::from_millis(200))
         .connect_lazy("postgres://nobody@127.0.0.1:1/none")
         .unwrap();
-    crate::api::router(state(pool, live).with_limits(limits))
+    let mut state = state(pool, live);
+    state.limits = limits;
+    crate::api::router(state)
 }
 
 async fn ask(router: &Router, request: axum::http::request::Builder) -> Reply {

@@ -147,6 +147,17 @@ fn the_document_lists_every_route_and_explains_every_field() {
             );
         }
     }
+    let text = document.to_string();
+    for reference in text
+        .split("\"#")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+    {
+        assert!(
+            document.pointer(reference).is_some(),
+            "{reference} leads nowhere"
+        );
+    }
     let codes = &document["components"]["schemas"]["ErrorCode"];
     for code in super::super::ErrorCode::ALL {
         assert!(codes.to_string().contains(code.as_str()));

@@ -153,7 +153,9 @@ pub async fn page(
             filter
         )
     };
-    collect(rows, filter.limit, |row| row.value.as_ref().map_or(0, |value| value.0.len()))
-        .await
-        .map_err(ReadError::reading("events"))
+    collect(rows, filter.limit, |row| {
+        row.value.as_ref().map_or(0, |value| value.0.len())
+    })
+    .await
+    .map_err(ReadError::reading("events"))
 }

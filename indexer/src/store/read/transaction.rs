@@ -99,12 +99,25 @@ macro_rules! page_query {
         let (height, tx_index) = $filter.after;
         transaction_query!(
             "null::bytea",
-            ["select t.*, true as canonical from " + $from + "
+            ["select t.*, true as canonical from "
+                + $from
+                + "
                 and ($2::integer is null or t.contract = $2) and ($3::text is null or t.status = $3)
                 and ($4::text is null or t.kind = $4)
-                and " + $height + " between $5 and $6
-                and (" + $height + ", t.tx_index) " + $compare + " ($7::integer, $8::integer)
-              order by " + $height + $direction + ", t.tx_index" + $direction + " limit $1"],
+                and "
+                + $height
+                + " between $5 and $6
+                and ("
+                + $height
+                + ", t.tx_index) "
+                + $compare
+                + " ($7::integer, $8::integer)
+              order by "
+                + $height
+                + $direction
+                + ", t.tx_index"
+                + $direction
+                + " limit $1"],
             $order,
             i64::from($filter.limit) + 1,
             $filter.contract,
@@ -124,7 +137,15 @@ macro_rules! both_ways {
     ($connection:expr, $from:literal, $height:literal, $filter:expr) => {
         match $filter.order {
             Order::Asc => {
-                page_query!($connection, $from, $height, ">", "", "t.height, t.tx_index", $filter)
+                page_query!(
+                    $connection,
+                    $from,
+                    $height,
+                    ">",
+                    "",
+                    "t.height, t.tx_index",
+                    $filter
+                )
             }
             Order::Desc => page_query!(
                 $connection,

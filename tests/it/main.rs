@@ -1,0 +1,5 @@
+//! Scenarios over the whole daemon, on a real Postgres.
+
+mod support;
+
+mod smoke;

@@ -1,0 +1,42 @@
+//! What scenarios are made of: a database of their own, a daemon in this process or as the real
+//! binary, and questions to the mirror.
+
+pub mod app;
+pub mod db;
+pub mod mirror;
+
+use std::path::PathBuf;
+
+/// Recordings of real nodes, if this checkout has them beside it. Prints why not otherwise.
+pub fn fixtures() -> Option<PathBuf> {
+    let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
+    let folder = std::env::var_os("STXWORX_FIXTURES").map_or(default, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: no recordings of real nodes at {} (STXWORX_FIXTURES)", folder.display());
+    None
+}
+
+/// Runs a scenario on a runtime of its own.
+pub fn run<F: Future<Output = ()>>(scenario: F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(scenario);
+}
+
+/// Waits until a condition holds, at most a minute; says what was last seen otherwise.
+pub async fn eventually<T: std::fmt::Debug, F: Future<Output = Result<T, String>>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match condition().await {
+            Ok(value) => return value,
+            Err(seen) if std::time::Instant::now() > deadline => {
+                panic!("{what} did not come about; last seen: {seen}")
+            }
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    }
+}
