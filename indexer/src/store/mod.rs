@@ -119,11 +119,7 @@ pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, S
     });
     let options = match access {
         Access::Write => options,
-        Access::Read => options.options([
-            ("default_transaction_read_only", "on"),
-            ("plan_cache_mode", "force_custom_plan"),
-            ("statement_timeout", "15s"),
-        ]),
+        Access::Read => read::connect_options(options),
     };
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
