@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 
 use crate::chain::{ForkTree, Node};
-use crate::decode::decode_block;
+use crate::decode::decode_block_for;
 use crate::model::canonical::{chain_digest, rows_digest};
 use crate::model::{Block, Change, Digest, FollowSet, IndexBlockHash};
 use crate::project::{self, States, apply_all};
@@ -135,11 +135,8 @@ impl Verifier<'_> {
         let actual = Sha256::digest(&row.body);
         let key = head.inbox_id.to_string();
         self.same(head, "inbox", &key, "sha256", &hexed(&actual), &hexed(&sha256));
-        match decode_block(&row.body) {
-            Ok(mut block) => {
-                self.follow.select(&mut block);
-                Ok(Some(block))
-            }
+        match decode_block_for(&row.body, &self.follow) {
+            Ok(block) => Ok(Some(block)),
             Err(error) => {
                 let error = crate::error_chain(&error).to_string();
                 self.note(head, "inbox", &key, "body", "a new_block payload", &error);

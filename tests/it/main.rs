@@ -2,4 +2,19 @@
 
 mod support;
 
+mod fixtures;
+mod forks;
+mod restart;
+mod simulation;
 mod smoke;
+mod bad_input;
+mod cli;
+mod database_faults;
+mod fencing;
+mod grants;
+mod large;
+mod metrics;
+mod migrations;
+mod tamper;
+mod tidy;
+mod tools;

@@ -1,20 +1,20 @@
 //! `/new_block` to [`Block`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use stxworx_clarity::codec::transaction::{Payload, Transaction as StacksTransaction};
 
 use super::event::decode_event;
-use super::payload::{NewBlock, Transaction as RawTransaction};
-use super::{DecodeError, field, hash, height, hex_bytes};
+use super::payload::{Event as RawEvent, NewBlock, Transaction as RawTransaction};
+use super::{DecodeError, Place, field, hash, height, hex_bytes};
 use crate::model::{
-    Block, BlockHeader, ConsensusHash, Event, Transaction, TxId, TxKind, TxStatus,
+    Block, BlockHeader, ConsensusHash, Event, FollowSet, Mirror, Transaction, TxId, TxKind, TxStatus,
 };
 
 /// What a node puts for a transaction that was sent on Bitcoin and so has no SIP-005 bytes.
 const BURNCHAIN_RAW_TX: [u8; 1] = [0];
 
-/// Decodes the body of `/new_block`.
+/// Decodes the body of `/new_block`, whole.
 ///
 /// Events are put in order of their `event_index` (a node sends them in none), those that were not
 /// committed or whose transaction failed are dropped, and the rest is numbered within its transaction.
@@ -23,35 +23,58 @@ const BURNCHAIN_RAW_TX: [u8; 1] = [0];
 /// When the body is not such a payload. What only this version cannot read (a transaction or an event
 /// of a later kind) is no error: it is kept raw.
 pub fn decode_block(body: &[u8]) -> Result<Block, DecodeError> {
-    let p: NewBlock<'_> = serde_json::from_slice(body)
+    decode(body, None)
+}
+
+/// The same as [`decode_block`] followed by [`FollowSet::select`], without the work for what is not kept.
+///
+/// # Errors
+/// As [`decode_block`]; what is not kept is only looked at as far as the choice needs.
+pub fn decode_block_for(body: &[u8], follow: &FollowSet) -> Result<Block, DecodeError> {
+    decode(body, Some(follow).filter(|f| f.mirror == Mirror::Followed))
+}
+
+fn decode(body: &[u8], follow: Option<&FollowSet>) -> Result<Block, DecodeError> {
+    let mut p: NewBlock<'_> = serde_json::from_slice(body)
         .map_err(|source| DecodeError::Json { endpoint: "new_block", source })?;
     let mut header = decode_header(&p)?;
     let listed_transactions = count("transactions", p.transactions.len())?;
     let listed_events = count("events", p.events.len())?;
 
-    let mut transactions = Vec::with_capacity(p.transactions.len());
-    for raw in &p.transactions {
-        let (transaction, burn_view) = decode_transaction(raw)?;
-        header.burn_view = burn_view.or(header.burn_view);
-        transactions.push(transaction);
-    }
-    transactions.sort_by_key(|t| t.tx_index);
-    if let Some(pair) = transactions.windows(2).find(|w| w[0].tx_index == w[1].tx_index) {
+    p.transactions.sort_by_key(|t| t.tx_index);
+    if let Some(pair) = p.transactions.windows(2).find(|w| w[0].tx_index == w[1].tx_index) {
         return Err(DecodeError::Inconsistent(format!(
             "transactions {} and {} both have tx_index {}",
             pair[0].txid, pair[1].txid, pair[0].tx_index
         )));
     }
-    let events = decode_events(&p, &mut transactions)?;
+    let mut transactions = Vec::with_capacity(p.transactions.len() + 1);
+    for raw in &p.transactions {
+        let (transaction, burn_view) = decode_transaction(raw)?;
+        header.burn_view = burn_view.or(header.burn_view);
+        transactions.push(transaction);
+    }
+    let events = effective_events(&p, &mut transactions)?;
+    let kept = follow.map(|follow| concerned(follow, &transactions, &events));
+    let keeps = |at: usize| kept.as_ref().is_none_or(|kept| kept.contains(&at));
+    let events = decode_events(&events, &transactions, keeps)?;
+    let mut at = 0;
+    transactions.retain(|_| {
+        at += 1;
+        keeps(at - 1)
+    });
+    for transaction in &mut transactions {
+        complete(transaction, &p.transactions)?;
+    }
     Ok(Block { header, listed_transactions, listed_events, transactions, events })
 }
 
 fn count(name: &'static str, len: usize) -> Result<u32, DecodeError> {
-    u32::try_from(len).map_err(|_| field("block", name, "fewer than 2^32 elements", len))
+    u32::try_from(len).map_err(|_| field(Place::Block, name, "fewer than 2^32 elements", len))
 }
 
 fn decode_header(p: &NewBlock<'_>) -> Result<BlockHeader, DecodeError> {
-    let place = "block";
+    let place = Place::Block;
     Ok(BlockHeader {
         id: hash(place, "index_block_hash", &p.index_block_hash)?,
         parent: hash(place, "parent_index_block_hash", &p.parent_index_block_hash)?,
@@ -74,7 +97,7 @@ fn decode_header(p: &NewBlock<'_>) -> Result<BlockHeader, DecodeError> {
 
 fn seconds(name: &'static str, value: u64) -> Result<u64, DecodeError> {
     if i64::try_from(value).is_err() {
-        return Err(field("block", name, "Unix seconds below 2^63", value));
+        return Err(field(Place::Block, name, "Unix seconds below 2^63", value));
     }
     Ok(value)
 }
@@ -82,10 +105,10 @@ fn seconds(name: &'static str, value: u64) -> Result<u64, DecodeError> {
 fn decode_transaction(
     raw: &RawTransaction<'_>,
 ) -> Result<(Transaction, Option<ConsensusHash>), DecodeError> {
-    let place = format!("transaction {}", raw.tx_index);
+    let place = Place::Transaction(raw.tx_index);
     let mut transaction = Transaction {
-        tx_index: height(&place, "tx_index", raw.tx_index)?,
-        txid: hash(&place, "txid", &raw.txid)?,
+        tx_index: height(place, "tx_index", raw.tx_index)?,
+        txid: hash(place, "txid", &raw.txid)?,
         kind: TxKind::Undecoded,
         status: TxStatus::from_name(&raw.status),
         sender: None,
@@ -94,10 +117,10 @@ fn decode_transaction(
         fee: None,
         contract: None,
         function: None,
-        raw_tx: hex_bytes(&place, "raw_tx", &raw.raw_tx)?,
-        raw_result: hex_bytes(&place, "raw_result", &raw.raw_result)?,
-        burnchain_op: raw.burnchain_op.map(|v| v.get()).filter(|v| *v != "null").map(str::to_owned),
-        vm_error: raw.vm_error.as_deref().map(clean),
+        raw_tx: hex_bytes(place, "raw_tx", &raw.raw_tx)?,
+        raw_result: Vec::new(),
+        burnchain_op: None,
+        vm_error: None,
     };
     if transaction.raw_tx == BURNCHAIN_RAW_TX {
         transaction.kind = TxKind::BurnchainOp;
@@ -133,40 +156,76 @@ fn fill(transaction: &mut Transaction, decoded: &StacksTransaction) -> Option<Co
     }
 }
 
-fn decode_events(
-    p: &NewBlock<'_>,
+/// The rest of a transaction that is kept.
+fn complete(transaction: &mut Transaction, raw: &[RawTransaction<'_>]) -> Result<(), DecodeError> {
+    let index = u64::from(transaction.tx_index);
+    let Ok(at) = raw.binary_search_by_key(&index, |t| t.tx_index) else { return Ok(()) };
+    let Some(raw) = raw.get(at) else { return Ok(()) };
+    transaction.raw_result = hex_bytes(Place::Transaction(index), "raw_result", &raw.raw_result)?;
+    let op = raw.burnchain_op.map(|v| v.get()).filter(|v| *v != "null");
+    transaction.burnchain_op = op.map(clean);
+    transaction.vm_error = raw.vm_error.as_deref().map(clean);
+    Ok(())
+}
+
+/// Committed events of successful transactions in their order, each with its transaction's place. An
+/// event of a transaction that is not listed adds a stand-in for it.
+fn effective_events<'p, 'a>(
+    p: &'p NewBlock<'a>,
     transactions: &mut Vec<Transaction>,
-) -> Result<Vec<Event>, DecodeError> {
+) -> Result<Vec<(usize, &'p RawEvent<'a>)>, DecodeError> {
     let mut by_txid: HashMap<TxId, usize> = HashMap::with_capacity(transactions.len());
     for (place, transaction) in transactions.iter().enumerate() {
         by_txid.entry(transaction.txid).or_insert(place);
     }
-    let mut raw: Vec<_> = p.events.iter().filter(|e| e.committed).collect();
-    raw.sort_by_key(|e| e.event_index);
-
-    let mut next_ordinal: HashMap<usize, u32> = HashMap::new();
-    let mut events = Vec::with_capacity(raw.len());
-    for event in raw {
-        let place = format!("event {}", event.event_index);
-        let txid: TxId = hash(&place, "txid", &event.txid)?;
+    let mut committed: Vec<_> = p.events.iter().filter(|e| e.committed).collect();
+    committed.sort_by_key(|e| e.event_index);
+    let mut effective = Vec::with_capacity(committed.len());
+    for event in committed {
+        let txid: TxId = hash(Place::Event(event.event_index), "txid", &event.txid)?;
         let at = *by_txid.entry(txid).or_insert_with(|| {
             transactions.push(unlisted(txid, transactions.last()));
             transactions.len() - 1
         });
-        let transaction = &transactions[at];
-        if transaction.status != TxStatus::Success {
-            continue;
+        if transactions.get(at).is_some_and(|t| t.status == TxStatus::Success) {
+            effective.push((at, event));
         }
-        let ordinal = next_ordinal.entry(at).or_default();
-        events.push(Event {
+    }
+    Ok(effective)
+}
+
+/// Places of the transactions that a mirror of what is followed keeps.
+fn concerned(
+    follow: &FollowSet,
+    transactions: &[Transaction],
+    events: &[(usize, &RawEvent<'_>)],
+) -> HashSet<usize> {
+    let called = transactions.iter().enumerate().filter(|(_, t)| follow.concerns_transaction(t));
+    let mut kept: HashSet<usize> = called.map(|(at, _)| at).collect();
+    let touched = events.iter().filter(|(_, e)| follow.concerns_names(e.body.names()));
+    kept.extend(touched.map(|(at, _)| *at));
+    kept
+}
+
+fn decode_events(
+    events: &[(usize, &RawEvent<'_>)],
+    transactions: &[Transaction],
+    keeps: impl Fn(usize) -> bool,
+) -> Result<Vec<Event>, DecodeError> {
+    let mut next_ordinal: HashMap<usize, u32> = HashMap::new();
+    let mut decoded = Vec::with_capacity(events.len());
+    for (at, event) in events.iter().filter(|(at, _)| keeps(*at)) {
+        let Some(transaction) = transactions.get(*at) else { continue };
+        let ordinal = next_ordinal.entry(*at).or_default();
+        decoded.push(Event {
             tx_index: transaction.tx_index,
             ordinal: *ordinal,
-            body: decode_event(&place, event)?,
+            body: decode_event(Place::Event(event.event_index), event)?,
         });
         *ordinal += 1;
     }
-    events.sort_by_key(|e| (e.tx_index, e.ordinal));
-    Ok(events)
+    decoded.sort_by_key(|e| (e.tx_index, e.ordinal));
+    Ok(decoded)
 }
 
 /// A stand-in for a transaction that only an event names, after all listed ones.

@@ -3,43 +3,35 @@
 use stxworx_clarity::codec::value::ValueRef;
 
 use super::block::clean;
-use super::payload::{ContractEvent, Event, Movement, StxLock};
-use super::{DecodeError, field, hex_bytes};
+use super::payload::{Body, ContractEvent, Event, Movement, StxLock};
+use super::{DecodeError, Place, field, hex_bytes};
 use crate::model::{EventBody, EventKind};
 
 /// Longest topic that is kept as such; longer texts are data, not names.
 const MAX_TOPIC_CHARS: usize = 128;
 
-pub(super) fn decode_event(place: &str, event: &Event<'_>) -> Result<EventBody, DecodeError> {
-    let kind = EventKind::from_name(&event.kind).unwrap_or(EventKind::Other);
-    let movement = match kind {
-        EventKind::Contract => {
-            return contract_event(place, required(place, &event.contract_event)?);
-        }
-        EventKind::StxLock => return stx_lock(place, required(place, &event.stx_lock_event)?),
-        EventKind::Other => {
-            let mut body = EventBody::new(kind);
-            body.topic = Some(clean(&event.kind));
-            return Ok(body);
-        }
-        EventKind::StxTransfer => &event.stx_transfer_event,
-        EventKind::StxMint => &event.stx_mint_event,
-        EventKind::StxBurn => &event.stx_burn_event,
-        EventKind::FtTransfer => &event.ft_transfer_event,
-        EventKind::FtMint => &event.ft_mint_event,
-        EventKind::FtBurn => &event.ft_burn_event,
-        EventKind::NftTransfer => &event.nft_transfer_event,
-        EventKind::NftMint => &event.nft_mint_event,
-        EventKind::NftBurn => &event.nft_burn_event,
+pub(super) fn decode_event(place: Place, event: &Event<'_>) -> Result<EventBody, DecodeError> {
+    let Some(kind) = EventKind::from_name(&event.kind) else {
+        // A kind of a later node: its name is kept here, its content in the stored payload.
+        let mut body = EventBody::new(EventKind::Other);
+        body.topic = Some(clean(&event.kind));
+        body.value = event.body.unknown().map(|json| json.as_bytes().to_vec());
+        return Ok(body);
     };
-    asset_movement(place, kind, required(place, movement)?)
+    match (kind, &event.body) {
+        (EventKind::Contract, Body::Contract(event)) => contract_event(place, event),
+        (EventKind::StxLock, Body::Lock(event)) => stx_lock(place, event),
+        (EventKind::Contract | EventKind::StxLock, _) | (_, Body::None | Body::Unknown(_)) => {
+            Err(field(place, "type", "the name of a field that is present", &event.kind))
+        }
+        (_, Body::Movement(event)) => asset_movement(place, kind, event),
+        (_, Body::Contract(_) | Body::Lock(_)) => {
+            Err(field(place, "type", "the name of the field beside it", &event.kind))
+        }
+    }
 }
 
-fn required<'e, T>(place: &str, body: &'e Option<T>) -> Result<&'e T, DecodeError> {
-    body.as_ref().ok_or_else(|| field(place, "type", "the name of a field that is present", "none"))
-}
-
-fn contract_event(place: &str, event: &ContractEvent<'_>) -> Result<EventBody, DecodeError> {
+fn contract_event(place: Place, event: &ContractEvent<'_>) -> Result<EventBody, DecodeError> {
     let mut body = EventBody::new(EventKind::Contract);
     let value = hex_bytes(place, "raw_value", &event.raw_value)?;
     body.contract = Some(clean(&event.contract_identifier));
@@ -55,7 +47,7 @@ fn topic(value: &[u8]) -> Option<String> {
     (text.chars().count() <= MAX_TOPIC_CHARS).then(|| clean(text))
 }
 
-fn stx_lock(place: &str, event: &StxLock<'_>) -> Result<EventBody, DecodeError> {
+fn stx_lock(place: Place, event: &StxLock<'_>) -> Result<EventBody, DecodeError> {
     let mut body = EventBody::new(EventKind::StxLock);
     body.amount = Some(amount(place, "locked_amount", &event.locked_amount)?);
     body.sender = Some(clean(&event.locked_address));
@@ -69,12 +61,12 @@ fn stx_lock(place: &str, event: &StxLock<'_>) -> Result<EventBody, DecodeError> 
     Ok(body)
 }
 
-fn amount(place: &str, name: &'static str, text: &str) -> Result<u128, DecodeError> {
+fn amount(place: Place, name: &'static str, text: &str) -> Result<u128, DecodeError> {
     text.parse().map_err(|_| field(place, name, "an unsigned integer below 2^128", text))
 }
 
 fn asset_movement(
-    place: &str,
+    place: Place,
     kind: EventKind,
     event: &Movement<'_>,
 ) -> Result<EventBody, DecodeError> {

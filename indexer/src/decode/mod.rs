@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha512_256};
 use crate::model::ids::HexError;
 use crate::model::{BurnBlock, TxId};
 
-pub use block::decode_block;
+pub use block::{decode_block, decode_block_for};
 
 /// A payload that is not what the endpoint promises.
 #[derive(Debug, thiserror::Error)]
@@ -51,31 +51,62 @@ pub enum DecodeError {
     Inconsistent(String),
 }
 
+/// Where in a payload something stands; becomes text only in an error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Block,
+    BurnBlock,
+    Transaction(u64),
+    Event(u64),
+    Mempool(usize),
+    MempoolDrop,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Block => f.write_str("block"),
+            Self::BurnBlock => f.write_str("burn block"),
+            Self::Transaction(index) => write!(f, "transaction {index}"),
+            Self::Event(index) => write!(f, "event {index}"),
+            Self::Mempool(index) => write!(f, "mempool transaction {index}"),
+            Self::MempoolDrop => f.write_str("mempool drop"),
+        }
+    }
+}
+
 pub(crate) fn field(
-    place: &str,
+    place: Place,
     field: &'static str,
     expected: &'static str,
     got: impl ToString,
 ) -> DecodeError {
     let got = got.to_string().chars().take(80).collect();
-    DecodeError::Field { place: place.to_owned(), field, expected, got }
+    DecodeError::Field { place: place.to_string(), field, expected, got }
 }
 
-pub(crate) fn hex_bytes(place: &str, name: &'static str, text: &str) -> Result<Vec<u8>, DecodeError> {
+pub(crate) fn hex_bytes(
+    place: Place,
+    name: &'static str,
+    text: &str,
+) -> Result<Vec<u8>, DecodeError> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
+    if digits.starts_with("0x") {
+        return Err(field(place, name, "hexadecimal", text));
+    }
     hex::decode(digits).map_err(|_| field(place, name, "hexadecimal", text))
 }
 
 pub(crate) fn hash<T: std::str::FromStr<Err = HexError>>(
-    place: &str,
+    place: Place,
     name: &'static str,
     text: &str,
 ) -> Result<T, DecodeError> {
-    text.parse().map_err(|source| DecodeError::Hash { place: place.to_owned(), field: name, source })
+    text.parse().map_err(|source| DecodeError::Hash { place: place.to_string(), field: name, source })
 }
 
 /// Heights are `u32` here and `integer` in Postgres: Bitcoin and Stacks are 2,000 years from that.
-pub(crate) fn height(place: &str, name: &'static str, value: u64) -> Result<u32, DecodeError> {
+pub(crate) fn height(place: Place, name: &'static str, value: u64) -> Result<u32, DecodeError> {
     i32::try_from(value)
         .ok()
         .and_then(|v| u32::try_from(v).ok())
@@ -89,7 +120,7 @@ pub(crate) fn height(place: &str, name: &'static str, value: u64) -> Result<u32,
 pub fn decode_burn_block(body: &[u8]) -> Result<BurnBlock, DecodeError> {
     let p: payload::NewBurnBlock<'_> = serde_json::from_slice(body)
         .map_err(|source| DecodeError::Json { endpoint: "new_burn_block", source })?;
-    let place = "burn block";
+    let place = Place::BurnBlock;
     Ok(BurnBlock {
         hash: hash(place, "burn_block_hash", &p.burn_block_hash)?,
         height: height(place, "burn_block_height", p.burn_block_height)?,
@@ -114,7 +145,7 @@ pub fn decode_mempool(body: &[u8]) -> Result<Vec<TxId>, DecodeError> {
     raw.iter()
         .enumerate()
         .map(|(i, text)| {
-            let bytes = hex_bytes(&format!("mempool transaction {i}"), "raw_tx", text)?;
+            let bytes = hex_bytes(Place::Mempool(i), "raw_tx", text)?;
             Ok(TxId(Sha512_256::digest(&bytes).into()))
         })
         .collect()
@@ -138,7 +169,7 @@ pub struct MempoolDrop {
 pub fn decode_mempool_drop(body: &[u8]) -> Result<MempoolDrop, DecodeError> {
     let p: payload::DropMempoolTx<'_> = serde_json::from_slice(body)
         .map_err(|source| DecodeError::Json { endpoint: "drop_mempool_tx", source })?;
-    let place = "mempool drop";
+    let place = Place::MempoolDrop;
     Ok(MempoolDrop {
         txids: p
             .dropped_txids

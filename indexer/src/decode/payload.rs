@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Body of `/new_block`.
@@ -56,37 +57,101 @@ pub struct Transaction<'a> {
     pub vm_error: Option<Cow<'a, str>>,
 }
 
-/// One element of `events`. Exactly one of the typed bodies is present, named by `type`.
-#[derive(Debug, Deserialize)]
+/// One element of `events`: the common fields, and one typed body under the name that `type` gives.
+#[derive(Debug)]
 pub struct Event<'a> {
-    #[serde(borrow)]
     pub txid: Cow<'a, str>,
     pub event_index: u64,
     pub committed: bool,
-    #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub contract_event: Option<ContractEvent<'a>>,
-    #[serde(borrow, default)]
-    pub stx_transfer_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub stx_mint_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub stx_burn_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub stx_lock_event: Option<StxLock<'a>>,
-    #[serde(borrow, default)]
-    pub ft_transfer_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub ft_mint_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub ft_burn_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub nft_transfer_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub nft_mint_event: Option<Movement<'a>>,
-    #[serde(borrow, default)]
-    pub nft_burn_event: Option<Movement<'a>>,
+    pub body: Body<'a>,
+}
+
+/// The typed body.
+#[derive(Debug)]
+pub enum Body<'a> {
+    Contract(ContractEvent<'a>),
+    Lock(StxLock<'a>),
+    Movement(Movement<'a>),
+    /// Of a kind that this version does not know.
+    Unknown(&'a RawValue),
+    None,
+}
+
+impl<'a> Body<'a> {
+    /// The JSON of a body of unknown kind.
+    pub fn unknown(&self) -> Option<&'a str> {
+        match self {
+            Self::Unknown(raw) => Some(raw.get()),
+            _ => None,
+        }
+    }
+
+    /// The contract, sender and recipient that it names; what decides whether it concerns a mirror.
+    pub fn names(&self) -> [Option<&str>; 3] {
+        match self {
+            Self::Contract(e) => [Some(&e.contract_identifier), None, None],
+            Self::Lock(e) => [e.contract_identifier.as_deref(), Some(&e.locked_address), None],
+            Self::Movement(e) => {
+                let contract = e.asset_identifier.as_deref();
+                let contract = contract.map(|a| a.split_once("::").map_or(a, |(c, _)| c));
+                [contract, e.sender.as_deref(), e.recipient.as_deref()]
+            }
+            Self::Unknown(_) | Self::None => [None; 3],
+        }
+    }
+}
+
+/// Reads an event in one pass. Deriving it would need a field for each kind, and with eleven of them
+/// most of an event's bytes would be empty options that are moved about.
+impl<'de: 'a, 'a> Deserialize<'de> for Event<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EventVisitor)
+    }
+}
+
+struct EventVisitor;
+
+/// A text borrowed from the body where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = Event<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event<'de>, A::Error> {
+        let (mut txid, mut event_index, mut committed, mut kind) = (None, None, None, None);
+        let mut body = Body::None;
+        let mut unknown = None;
+        while let Some(Text(key)) = map.next_key()? {
+            match key.as_ref() {
+                "txid" => txid = Some(map.next_value::<Text<'de>>()?.0),
+                "event_index" => event_index = Some(map.next_value()?),
+                "committed" => committed = Some(map.next_value()?),
+                "type" => kind = Some(map.next_value::<Text<'de>>()?.0),
+                "contract_event" => body = Body::Contract(map.next_value()?),
+                "stx_lock_event" => body = Body::Lock(map.next_value()?),
+                "stx_transfer_event" | "stx_mint_event" | "stx_burn_event" | "ft_transfer_event"
+                | "ft_mint_event" | "ft_burn_event" | "nft_transfer_event" | "nft_mint_event"
+                | "nft_burn_event" => body = Body::Movement(map.next_value()?),
+                _ => unknown = Some(map.next_value::<&'de RawValue>()?),
+            }
+        }
+        if let (Body::None, Some(raw)) = (&body, unknown) {
+            body = Body::Unknown(raw);
+        }
+        Ok(Event {
+            txid: txid.ok_or_else(|| A::Error::missing_field("txid"))?,
+            event_index: event_index.ok_or_else(|| A::Error::missing_field("event_index"))?,
+            committed: committed.ok_or_else(|| A::Error::missing_field("committed"))?,
+            kind: kind.ok_or_else(|| A::Error::missing_field("type"))?,
+            body,
+        })
+    }
 }
 
 /// `contract_event`.

@@ -38,23 +38,28 @@ impl FollowSet {
         self.principals.contains(principal) || self.contracts.contains(principal)
     }
 
-    fn concerns_principal(&self, principal: Option<&String>) -> bool {
+    fn concerns_principal(&self, principal: Option<&str>) -> bool {
         principal.is_some_and(|p| self.watches(p))
+    }
+
+    /// Does an event that names this contract, sender and recipient touch what is followed?
+    pub fn concerns_names(&self, [contract, sender, recipient]: [Option<&str>; 3]) -> bool {
+        contract.is_some_and(|c| self.follows_contract(c))
+            || self.concerns_principal(sender)
+            || self.concerns_principal(recipient)
     }
 
     /// Does this event touch what is followed?
     pub fn concerns_event(&self, event: &Event) -> bool {
         let body = &event.body;
-        body.contract.as_deref().is_some_and(|c| self.follows_contract(c))
-            || self.concerns_principal(body.sender.as_ref())
-            || self.concerns_principal(body.recipient.as_ref())
+        self.concerns_names([&body.contract, &body.sender, &body.recipient].map(|n| n.as_deref()))
     }
 
     /// Does this transaction, taken without its events, touch what is followed?
     pub fn concerns_transaction(&self, transaction: &Transaction) -> bool {
         transaction.contract.as_deref().is_some_and(|c| self.follows_contract(c))
-            || self.concerns_principal(transaction.sender.as_ref())
-            || self.concerns_principal(transaction.sponsor.as_ref())
+            || self.concerns_principal(transaction.sender.as_deref())
+            || self.concerns_principal(transaction.sponsor.as_deref())
     }
 
     /// Drops from a block what this mirror does not keep.

@@ -61,11 +61,12 @@ macro_rules! hash_type {
             fn from_str(text: &str) -> Result<Self, HexError> {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 let mut bytes = [0u8; $len];
-                hex::decode_to_slice(digits, &mut bytes).map_err(|_| HexError {
-                    what: $what,
-                    expected: $len * 2,
-                    got: text.chars().take(80).collect(),
-                })?;
+                // The decoder would take a second prefix for granted.
+                let decoded = digits.len() == $len * 2 && hex::decode_to_slice(digits, &mut bytes).is_ok();
+                if !decoded {
+                    let got = text.chars().take(80).collect();
+                    return Err(HexError { what: $what, expected: $len * 2, got });
+                }
                 Ok(Self(bytes))
             }
         }

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 
 use crate::decode::{
-    DecodeError, MempoolDrop, decode_block, decode_burn_block, decode_mempool, decode_mempool_drop,
+    DecodeError, MempoolDrop, decode_block_for, decode_burn_block, decode_mempool, decode_mempool_drop,
 };
 use crate::model::{Block, BurnBlock, FollowSet, TxId};
 use crate::store::StoreError;
@@ -43,10 +43,9 @@ pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, Sto
     let row = row.unpack()?;
     let body = row.body.as_slice();
     let decoded = match row.endpoint {
-        Endpoint::NewBlock => decode_block(body).map(|mut block| {
-            follow.select(&mut block);
-            Decoded::Block(Box::new(block))
-        }),
+        Endpoint::NewBlock => {
+            decode_block_for(body, follow).map(|block| Decoded::Block(Box::new(block)))
+        }
         Endpoint::NewBurnBlock => decode_burn_block(body).map(Decoded::BurnBlock),
         Endpoint::NewMempoolTx => decode_mempool(body).map(Decoded::Mempool),
         Endpoint::DropMempoolTx => decode_mempool_drop(body).map(Decoded::MempoolDrop),

@@ -2,6 +2,11 @@
 //!
 //! Rows, digests, the canonical pointer, projection pointers, outbox, the inbox's states and the
 //! watermark move together (WM-1), and only from the position that this writer left (WM-2).
+//!
+//! A batch does not wait for the disk. What it writes follows from the inbox, which does: should the
+//! *server* crash, its last batches are gone as a whole, watermark included, and are made again from the
+//! same payloads. Whoever acts on a row outside the database first commits something durable of his own,
+//! and with it everything before.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -126,7 +131,7 @@ fn long(value: u64) -> i64 {
 /// Writes a batch; `number` gives the local number of a principal that the batch names.
 ///
 /// # Errors
-/// [`StoreError::LostWatermark`] when the mirror is not at `from`; otherwise when the database fails.
+/// [`StoreError::Moved`] when the mirror is not at `from`; otherwise when the database fails.
 /// Nothing is written then.
 pub async fn commit(
     pool: &PgPool,
@@ -136,6 +141,10 @@ pub async fn commit(
     number: &(dyn Fn(&str) -> Option<i32> + Sync),
 ) -> Result<(), StoreError> {
     let mut tx = pool.begin().await.map_err(StoreError::db("begin"))?;
+    sqlx::query!("set local synchronous_commit = off")
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("choose how to commit"))?;
     move_watermark(&mut tx, from, to).await?;
     insert_principals(&mut tx, &batch.principals).await?;
     insert_burn_blocks(&mut tx, &batch.burn_blocks).await?;
@@ -177,7 +186,7 @@ async fn move_watermark(
     .await
     .map_err(StoreError::db("move the watermark"))?;
     if moved.rows_affected() != 1 {
-        return Err(StoreError::LostWatermark);
+        return Err(StoreError::Moved);
     }
     Ok(())
 }

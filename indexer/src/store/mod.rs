@@ -51,8 +51,12 @@ pub enum StoreError {
         /// What the configuration says.
         configured: String,
     },
-    /// Another writer has taken over, or wrote in between (WM-2).
-    #[error("the watermark is not where this writer left it: another writer has taken over")]
+    /// The mirror is not at the position from which this batch was made (WM-2): the database lost its
+    /// last commits in a crash, or another writer is at work. Reading the position again tells which.
+    #[error("the watermark is not where this writer left it")]
+    Moved,
+    /// Another writer has claimed the mirror.
+    #[error("another writer has taken over this mirror; only one may write")]
     LostWatermark,
     /// A stored row that no code path writes.
     #[error("{table} holds a row that cannot be read: {detail}. Run `stxworx verify`")]
@@ -92,6 +96,7 @@ impl StoreError {
                     .is_some_and(|c| ["08", "53", "57", "40"].iter().any(|class| c.starts_with(class))),
                 _ => false,
             },
+            Self::Moved => true,
             _ => false,
         }
     }

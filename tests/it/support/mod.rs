@@ -2,6 +2,7 @@
 //! binary, and questions to the mirror.
 
 pub mod app;
+pub mod chain;
 pub mod db;
 pub mod mirror;
 
