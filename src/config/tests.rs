@@ -18,7 +18,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 
 fn error(text: &str) -> String {
     let file = file(text);
-    let error = load(Some(file.path()), &[], vec![]).unwrap_err();
+    let error = load(Some(file.path()), &[], vec![]).err().unwrap();
     error.replace(&file.path().display().to_string(), "FILE")
 }
 
@@ -80,7 +80,7 @@ fn errors_name_key_value_and_form() {
     assert!(bad_principal.starts_with("follow.principals = \"SPNOPE\" (from FILE) must be a Stacks address"), "{bad_principal}");
     assert!(error("[follow]\ncontracts = [\"SP000000000000000000002Q6VF78\"]").contains("contract ids like"));
     assert!(error("a = [").contains("is not TOML"));
-    let missing = load(Some(Path::new("/nonexistent/x.toml")), &[], vec![]).unwrap_err();
+    let missing = load(Some(Path::new("/nonexistent/x.toml")), &[], vec![]).err().unwrap();
     assert!(missing.starts_with("the configuration file /nonexistent/x.toml cannot be read"));
 }
 
@@ -90,7 +90,7 @@ fn a_secret_is_never_shown() {
     let config = load(None, &[("DATABASE_URL", secret)], vec![]).unwrap();
     assert_eq!(config.database_url.as_deref(), Some(secret));
     assert!(!format!("{:?}", config.dump).contains("hunter2"));
-    let error = load(None, &[("DATABASE_URL", "mysql://u:hunter2@h/d")], vec![]).unwrap_err();
+    let error = load(None, &[("DATABASE_URL", "mysql://u:hunter2@h/d")], vec![]).err().unwrap();
     assert!(error.contains("must be postgres://") && !error.contains("hunter2"), "{error}");
 }
 

@@ -46,14 +46,14 @@ fn a_block_of_60_mb_is_received_in_pieces_and_mirrored() {
         let db = TestDb::new().await;
         let app = App::start(&db, &config(&[])).await;
         let chain = ChainBuilder::new(ChainOptions::default());
-        let (entry, id) = large_block(&chain, 85_000);
+        let (entry, id) = large_block(&chain, 92_000);
         assert!(entry.body.len() > 60 * MB, "{}", entry.body.len());
         assert_eq!(deliver(&app, &chain.root().entry()).await.status(), 200);
         assert_eq!(deliver(&app, &entry).await.status_line, "HTTP/1.1 200 OK");
         assert!(db.number("select count(*) from inbox_chunk").await > 2);
         settled(&db).await;
         assert_eq!(tip(&db).await, Some(id));
-        assert_eq!(db.number("select count(*) from event where height = 1").await, 85_000 + 5);
+        assert_eq!(db.number("select count(*) from event where height = 1").await, 92_000 + 5);
         // The same bytes again are one row, and leave no pieces behind.
         let pieces = db.number("select count(*) from inbox_chunk").await;
         assert_eq!(deliver(&app, &entry).await.status(), 200);

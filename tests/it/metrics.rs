@@ -56,7 +56,9 @@ async fn provoke(app: &App, db: &TestDb) {
     assert_eq!(deliver(app, &small.entries()[0]).await.status(), 200);
     assert_eq!(deliver(app, &Entry::new("/nowhere", "x")).await.status(), 404);
     let of_tomorrow = Event::Other { kind: "of_tomorrow".into(), body: serde_json::json!({}) };
-    let next = trade(&small.chain, small.fork.last().unwrap(), 50).event(of_tomorrow).build();
+    let (alice, bob) = (small.chain.account("alice"), small.chain.account("bob"));
+    let tx = small.chain.transfer(&alice, &bob, 1, "").event(of_tomorrow);
+    let next = trade(&small.chain, small.fork.last().unwrap(), 50).tx(tx).build();
     assert_eq!(deliver(app, &next.entry()).await.status(), 200);
     settled(db).await;
 }

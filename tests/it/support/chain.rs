@@ -10,6 +10,7 @@ use stxworx_indexer::metrics::{Metrics, Stage};
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
 use stxworx_indexer::store::inbox::{BodyWriter, Endpoint};
+use stxworx_indexer::store::{self, Access};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +40,11 @@ pub async fn put_all<'a>(pool: &PgPool, entries: impl IntoIterator<Item = &'a En
     }
 }
 
-/// The pipeline as a task.
+/// The pipeline as a task, with connections of its own, as a process has them.
 pub struct Engine {
     pub metrics: Arc<Metrics>,
     pub wake: Arc<Notify>,
+    pool: PgPool,
     cancel: CancellationToken,
     task: JoinHandle<Result<(), PipelineError>>,
 }
@@ -54,9 +56,10 @@ impl Engine {
         let cancel = CancellationToken::new();
         let config =
             PipelineConfig { network: "devnet".into(), follow: follow(), finality_burn_blocks: 6 };
+        let pool = store::pool(&db.url, Access::Write, 4).unwrap();
         let run =
-            pipeline::run(db.pool.clone(), config, Arc::clone(&metrics), Arc::clone(&wake), cancel.clone());
-        Self { metrics, wake, cancel, task: tokio::spawn(run) }
+            pipeline::run(pool.clone(), config, Arc::clone(&metrics), Arc::clone(&wake), cancel.clone());
+        Self { metrics, wake, pool, cancel, task: tokio::spawn(run) }
     }
 
     /// Stores payloads and waits until they are processed.
@@ -92,14 +95,17 @@ impl Engine {
     pub async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap().unwrap();
+        self.pool.close().await;
     }
 
-    /// Ends it wherever it is. Its own failure, if it came first, is a failure of the test.
+    /// Ends it wherever it is; its connections close in the background, while the next one starts. Its
+    /// own failure, if it came first, is a failure of the test.
     pub async fn crash(self) {
         self.task.abort();
         if let Ok(ended) = self.task.await {
             ended.unwrap();
         }
+        tokio::spawn(async move { self.pool.close().await });
     }
 }
 
