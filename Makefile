@@ -25,7 +25,8 @@ up: setup ## Run everything on an embedded database and a recorded chain
 
 .PHONY: test
 test: setup ## Run all tests
-	$(CARGO) test --workspace --locked $(ARGS)
+	scripts/with-postgres bash -c 'url=$$DATABASE_URL; unset DATABASE_URL; \
+		STXWORX_TEST_DATABASE_URL=$$url exec $(CARGO) test --workspace --locked $(ARGS)'
 
 .PHONY: bench
 bench: setup ## Run the benchmarks

@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -51,9 +54,15 @@ fn free_port() -> Result<u16, Failure> {
 }
 
 impl Daemon {
-    async fn start(server: &EmbeddedPostgres, name: &str, settings: &[(&str, &str)]) -> Result<Self, Failure> {
+    async fn start(
+        server: &EmbeddedPostgres,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let mut admin = PgConnection::connect(&server.url_of("postgres")).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}")))
+            .execute(&mut admin)
+            .await?;
         let url = server.url_of(name);
         let port = free_port()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_stxworx"));
@@ -75,10 +84,21 @@ impl Daemon {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let mut daemon = Self { process, observer, database: PgConnection::connect(&url).await? };
+        let mut daemon = Self {
+            process,
+            observer,
+            database: PgConnection::connect(&url).await?,
+        };
         // The port is bound before the schema is there.
-        while daemon.text("select to_regclass('mirror')::text").await?.is_none()
-            || daemon.text("select count(*)::text from mirror").await?.as_deref() != Some("1")
+        while daemon
+            .text("select to_regclass('mirror')::text")
+            .await?
+            .is_none()
+            || daemon
+                .text("select count(*)::text from mirror")
+                .await?
+                .as_deref()
+                != Some("1")
         {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -94,8 +114,12 @@ impl Daemon {
     }
 
     async fn text(&mut self, query: &str) -> Result<Option<String>, Failure> {
-        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(query.to_owned())).fetch_all(&mut self.database).await?;
-        Ok(rows.first().and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()))
+        let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(query.to_owned()))
+            .fetch_all(&mut self.database)
+            .await?;
+        Ok(rows
+            .first()
+            .and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()))
     }
 
     async fn until(&mut self, query: &str, value: &str) -> Result<(), Failure> {
@@ -106,7 +130,8 @@ impl Daemon {
     }
 
     async fn until_settled(&mut self) -> Result<(), Failure> {
-        self.until("select count(*)::text from inbox where state = 0", "0").await
+        self.until("select count(*)::text from inbox where state = 0", "0")
+            .await
     }
 
     fn peak_memory_mib(&self) -> Option<u64> {
@@ -129,29 +154,58 @@ const TIP: &str = "select '0x' || encode(b.index_block_hash, 'hex') from canonic
     order by c.height desc limit 1";
 
 async fn ingest(server: &EmbeddedPostgres) -> Result<(), Failure> {
-    let params = Params { genesis: false, ..Params::default() };
+    let params = Params {
+        genesis: false,
+        ..Params::default()
+    };
     let mut workload = Workload::new(params.clone());
     let entries: Vec<Entry> = workload.by_ref().collect();
     let bytes: usize = entries.iter().map(|e| e.body.len()).sum();
-    let followed: Vec<String> =
-        params.network.followed_contracts().iter().map(ToString::to_string).collect();
-    println!("\n## Ingest: {} blocks x {} transactions x {} prints, {} payloads, {} MB\n",
-        params.blocks, params.txs, params.events, entries.len(), bytes / 1_000_000);
-    println!("| mirror | connection | blocks/s | MB/s | answer p50 ms | p99 ms | peak memory MiB | database MB |");
+    let followed: Vec<String> = params
+        .network
+        .followed_contracts()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    println!(
+        "\n## Ingest: {} blocks x {} transactions x {} prints, {} payloads, {} MB\n",
+        params.blocks,
+        params.txs,
+        params.events,
+        entries.len(),
+        bytes / 1_000_000
+    );
+    println!(
+        "| mirror | connection | blocks/s | MB/s | answer p50 ms | p99 ms | peak memory MiB | database MB |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
-    for (mirror, keep_alive) in [("followed", false), ("all", false), ("followed", true), ("all", true)] {
+    for (mirror, keep_alive) in [
+        ("followed", false),
+        ("all", false),
+        ("followed", true),
+        ("all", true),
+    ] {
         let contracts = followed.join(",");
-        let settings = [("STXWORX_FOLLOW_MIRROR", mirror), ("STXWORX_FOLLOW_CONTRACTS", contracts.as_str())];
+        let settings = [
+            ("STXWORX_FOLLOW_MIRROR", mirror),
+            ("STXWORX_FOLLOW_CONTRACTS", contracts.as_str()),
+        ];
         let name = format!("ingest_{mirror}_{keep_alive}");
         let mut daemon = Daemon::start(server, &name, &settings).await?;
         let started = Instant::now();
         let summary = daemon.post(entries.clone(), keep_alive).await?;
         daemon.until_settled().await?;
         let seconds = started.elapsed().as_secs_f64();
-        let size = daemon.text("select (pg_database_size(current_database()) / 1000000)::text").await?;
+        let size = daemon
+            .text("select (pg_database_size(current_database()) / 1000000)::text")
+            .await?;
         println!(
             "| {mirror} | {} | {:.0} | {:.1} | {:.2} | {:.2} | {} | {} |",
-            if keep_alive { "kept" } else { "one per payload" },
+            if keep_alive {
+                "kept"
+            } else {
+                "one per payload"
+            },
             f64::from(u32::try_from(summary.blocks)?) / seconds,
             f64::from(u32::try_from(bytes / 1000)?) / 1000.0 / seconds,
             summary.p50_ms,
@@ -180,9 +234,14 @@ fn chain(length: usize, prints: u64) -> (ChainBuilder, Vec<Block>) {
 fn with_prints(builder: &ChainBuilder, parent: &Block, prints: u64) -> Block {
     let contract = builder.network().followed_contracts()[1].clone();
     let sender = builder.account("client");
-    let mut tx = builder.call(&sender, &contract, "open", &[]).ok(uint(1u128));
+    let mut tx = builder
+        .call(&sender, &contract, "open", &[])
+        .ok(uint(1u128));
     for i in 0..prints {
-        tx = tx.print(&contract, event("project-created", [("project-id", uint(u128::from(i)))]));
+        tx = tx.print(
+            &contract,
+            event("project-created", [("project-id", uint(u128::from(i)))]),
+        );
     }
     builder.block(parent).tx(tx).build()
 }
@@ -192,10 +251,13 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the rival is one plain statement on a table of its own")]
 async fn latency(server: &EmbeddedPostgres) -> Result<(), Failure> {
     const BLOCKS: usize = 500;
     let mut daemon = Daemon::start(server, "latency", &[]).await?;
-    sqlx::raw_sql("create table bare (id bigserial primary key, body bytea)").execute(&mut daemon.database).await?;
+    sqlx::raw_sql("create table bare (id bigserial primary key, body bytea)")
+        .execute(&mut daemon.database)
+        .await?;
     let (_, blocks) = chain(BLOCKS, 10);
     let (mut visible, mut bare) = (Vec::new(), Vec::new());
     for block in &blocks {
@@ -204,18 +266,28 @@ async fn latency(server: &EmbeddedPostgres) -> Result<(), Failure> {
         daemon.until(TIP, &block.id()).await?;
         visible.push(started.elapsed());
         let started = Instant::now();
-        sqlx::query(sqlx::AssertSqlSafe("insert into bare (body) values ($1)".to_owned()))
-            .bind(&block.entry().body[..])
-            .execute(&mut daemon.database)
-            .await?;
+        sqlx::query(sqlx::AssertSqlSafe(
+            "insert into bare (body) values ($1)".to_owned(),
+        ))
+        .bind(&block.entry().body[..])
+        .execute(&mut daemon.database)
+        .await?;
         bare.push(started.elapsed());
     }
     visible.sort_unstable();
     bare.sort_unstable();
     println!("\n## Push to visible: {BLOCKS} blocks, one at a time\n");
     println!("| what | p50 ms | p99 ms |\n|---|---|---|");
-    println!("| POST sent to row readable | {:.2} | {:.2} |", percentile(&visible, 50), percentile(&visible, 99));
-    println!("| a bare insert and commit of the body | {:.2} | {:.2} |", percentile(&bare, 50), percentile(&bare, 99));
+    println!(
+        "| POST sent to row readable | {:.2} | {:.2} |",
+        percentile(&visible, 50),
+        percentile(&visible, 99)
+    );
+    println!(
+        "| a bare insert and commit of the body | {:.2} | {:.2} |",
+        percentile(&bare, 50),
+        percentile(&bare, 99)
+    );
     daemon.stop().await
 }
 
@@ -228,7 +300,9 @@ async fn reorg(server: &EmbeddedPostgres) -> Result<(), Failure> {
             let (builder, mut blocks) = chain(depth + 2, prints);
             let last = blocks.pop().ok_or("no block")?;
             let fork_point = blocks[0].clone();
-            daemon.post(blocks.iter().map(Block::entry).collect(), true).await?;
+            daemon
+                .post(blocks.iter().map(Block::entry).collect(), true)
+                .await?;
             daemon.until_settled().await?;
             let plain = timed(&mut daemon, &last).await?;
             let mut parent = fork_point;
@@ -238,11 +312,18 @@ async fn reorg(server: &EmbeddedPostgres) -> Result<(), Failure> {
                 branch.push(parent.clone());
             }
             let switching = branch.pop().ok_or("no block")?;
-            daemon.post(branch.iter().map(Block::entry).collect(), true).await?;
+            daemon
+                .post(branch.iter().map(Block::entry).collect(), true)
+                .await?;
             daemon.until_settled().await?;
             let switched = timed(&mut daemon, &switching).await?;
-            println!("| {} | {} | {:.1} | {:.1} |", depth + 1, prints + 1,
-                plain.as_secs_f64() * 1000.0, switched.as_secs_f64() * 1000.0);
+            println!(
+                "| {} | {} | {:.1} | {:.1} |",
+                depth + 1,
+                prints + 1,
+                plain.as_secs_f64() * 1000.0,
+                switched.as_secs_f64() * 1000.0
+            );
             daemon.stop().await?;
         }
     }

@@ -284,23 +284,45 @@ create view canonical_event as
     left join principal r on r.id = e.recipient;
 comment on view canonical_event is 'Events of the canonical chain, with principals as text.';
 
+-- Beginning anew --------------------------------------------------------------------------------------
+-- The writer's role may not rewrite facts, but when a mirror turns out to begin lower than it did, all of
+-- them are to be made again from the inbox. This is the one door to that.
+create function empty_derived_tables(claimed_epoch bigint) returns void
+    language plpgsql security definer set search_path from current as $$
+begin
+    perform from mirror where writer_epoch = claimed_epoch for update;
+    if not found then
+        raise exception 'writer epoch % has no claim on this mirror', claimed_epoch;
+    end if;
+    truncate canonical, block, transaction, event, burn_block, projection_version, projection_current,
+        mempool_sighting, outbox;
+end
+$$;
+comment on function empty_derived_tables is 'Empties every table that follows from the inbox; for the present writer only.';
+revoke all on function empty_derived_tables from public;
+
 -- Grants --------------------------------------------------------------------------------------------
 do $$
+declare
+    here text := quote_ident(current_schema());
 begin
     if exists (select from pg_roles where rolname = 'stxworx_reader') then
-        execute format('grant usage on schema %I to stxworx_reader', current_schema());
-        execute format('grant select on all tables in schema %I to stxworx_reader', current_schema());
+        execute 'grant usage on schema ' || here || ' to stxworx_reader';
+        execute 'grant select on all tables in schema ' || here || ' to stxworx_reader';
         -- Raw payloads are for the writer and for operators.
         revoke all on inbox, inbox_chunk from stxworx_reader;
-        grant select (id, received_at, endpoint, state, deliveries, body_bytes, sha256, index_block_hash, parent_index_block_hash, error)
+        grant select (id, received_at, endpoint, state, deliveries, body_bytes, sha256,
+                index_block_hash, parent_index_block_hash, error)
             on inbox to stxworx_reader;
     end if;
     if exists (select from pg_roles where rolname = 'stxworx_writer') then
-        execute format('grant usage on schema %I to stxworx_writer', current_schema());
-        grant select, insert on all tables in schema public to stxworx_writer;
-        grant update on mirror, inbox, projection_current, mempool_sighting to stxworx_writer;
-        grant delete on canonical, projection_current to stxworx_writer;
-        grant usage on all sequences in schema public to stxworx_writer;
+        execute 'grant usage on schema ' || here || ' to stxworx_writer';
+        execute 'grant select, insert on all tables in schema ' || here || ' to stxworx_writer';
+        execute 'grant usage on all sequences in schema ' || here || ' to stxworx_writer';
+        -- Facts are never rewritten: only the pointers and the notes about progress are.
+        grant update on mirror, inbox, projection, projection_current, mempool_sighting to stxworx_writer;
+        grant delete on canonical, projection_current, inbox_chunk to stxworx_writer;
+        grant execute on function empty_derived_tables to stxworx_writer;
     end if;
 exception
     when insufficient_privilege or undefined_object then

@@ -117,14 +117,18 @@ enum ConfigCommand {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no time; write 60s, 5m or 1h"))?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no time; write 60s, 5m or 1h"))?;
     let seconds = match &text[digits.len()..] {
         "s" | "" => Some(number),
         "m" => number.checked_mul(60),
         "h" => number.checked_mul(3600),
         unit => return Err(format!("{unit:?} is no unit of time; write 60s, 5m or 1h")),
     };
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is too long"))
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text:?} is too long"))
 }
 
 /// How a command ended.
@@ -162,7 +166,11 @@ pub fn execute(cli: Cli) -> ExitCode {
         Ok(Outcome::Unsound) => ExitCode::from(3),
         Err(error) => {
             eprintln!("error: {}", error_chain(&error));
-            ExitCode::from(if matches!(error, CommandError::Config(_)) { 2 } else { 1 })
+            ExitCode::from(if matches!(error, CommandError::Config(_)) {
+                2
+            } else {
+                1
+            })
         }
     }
 }
@@ -171,7 +179,10 @@ fn start(cli: Cli) -> Result<Outcome, CommandError> {
     let config = load_config(&cli.global)?;
     init_logging(&config, &cli.command);
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         tracing::debug!("a TLS provider was installed before");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -201,7 +212,9 @@ async fn dispatch(
         Command::Verify(args) => commands::verify::verify(config, args.output).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
         Command::Post(args) => {
-            crate::post::run(&args, &cancel).await.map_err(CommandError::other)?;
+            crate::post::run(&args, &cancel)
+                .await
+                .map_err(CommandError::other)?;
             Ok(Outcome::Done)
         }
         Command::Workload(args) => {
@@ -217,7 +230,9 @@ async fn dispatch(
             Ok(Outcome::Done)
         }
         Command::Openapi => {
-            let text = stxworx_indexer::api::openapi().to_pretty_json().map_err(CommandError::other)?;
+            let text = stxworx_indexer::api::openapi()
+                .to_pretty_json()
+                .map_err(CommandError::other)?;
             println!("{text}");
             Ok(Outcome::Done)
         }
@@ -237,20 +252,32 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
         flags.push(("log.format", text(format)));
     }
     let env = |name: &str| std::env::var(name).ok();
-    Config::load(&Sources { file: global.config.as_deref(), env: &env, flags })
+    Config::load(&Sources {
+        file: global.config.as_deref(),
+        env: &env,
+        flags,
+    })
 }
 
 fn init_logging(config: &Config, command: &Command) {
     let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
     // Postgres' client repeats every notice of a migration at `info`.
-    let level = if quiet && config.log_level == "info" { "warn" } else { &config.log_level };
+    let level = if quiet && config.log_level == "info" {
+        "warn"
+    } else {
+        &config.log_level
+    };
     let filter = tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{level}"))
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let set = match config.log_format {
         LogFormat::Json => builder.json().try_init(),
-        LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Pretty => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
     };
     if set.is_err() {
         eprintln!("warning: logging was set up before");

@@ -88,9 +88,12 @@ pub struct Metrics {
     last_received_unix: AtomicI64,
 }
 
-const SECONDS: [f64; 12] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-const BLOCKS: [f64; 10] = [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0];
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+const BLOCKS: [f64; 10] = [
+    1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0,
+];
 
 impl Metrics {
     /// All metrics, at zero, on a registry of their own.
@@ -126,25 +129,77 @@ impl Metrics {
             Ok::<_, prometheus::Error>(metric)
         };
         let metrics = Self {
-            received: counters("stxworx_received_total", "Payloads stored in the inbox.", "endpoint")?,
-            repeated: counters("stxworx_repeated_total", "Deliveries of bytes that were stored before.", "endpoint")?,
-            refused: counters("stxworx_refused_total", "Requests to the observer that were refused.", "reason")?,
-            store_seconds: histogram("stxworx_store_seconds", "From a request's arrival to durability.", &SECONDS)?,
-            backlog: gauge("stxworx_backlog", "Payloads received and not yet processed.")?,
-            detached: gauge("stxworx_detached_blocks", "Blocks that wait for their parent.")?,
+            received: counters(
+                "stxworx_received_total",
+                "Payloads stored in the inbox.",
+                "endpoint",
+            )?,
+            repeated: counters(
+                "stxworx_repeated_total",
+                "Deliveries of bytes that were stored before.",
+                "endpoint",
+            )?,
+            refused: counters(
+                "stxworx_refused_total",
+                "Requests to the observer that were refused.",
+                "reason",
+            )?,
+            store_seconds: histogram(
+                "stxworx_store_seconds",
+                "From a request's arrival to durability.",
+                &SECONDS,
+            )?,
+            backlog: gauge(
+                "stxworx_backlog",
+                "Payloads received and not yet processed.",
+            )?,
+            detached: gauge(
+                "stxworx_detached_blocks",
+                "Blocks that wait for their parent.",
+            )?,
             quarantined: gauge("stxworx_quarantined", "Payloads that could not be decoded.")?,
-            height: gauges("stxworx_height", "Greatest Stacks height, by stage.", "stage")?,
+            height: gauges(
+                "stxworx_height",
+                "Greatest Stacks height, by stage.",
+                "stage",
+            )?,
             burn_height: gauge("stxworx_burn_height", "Bitcoin height of the view.")?,
             processed: counter("stxworx_processed_total", "Payloads processed.")?,
-            blocks: counter("stxworx_blocks_total", "Blocks added to the mirror, of any fork.")?,
+            blocks: counter(
+                "stxworx_blocks_total",
+                "Blocks added to the mirror, of any fork.",
+            )?,
             rows: counters("stxworx_rows_total", "Rows added to the mirror.", "table")?,
-            undecoded: counters("stxworx_undecoded_total", "Things kept raw because this version cannot read them.", "kind")?,
-            reorgs: counters("stxworx_reorgs_total", "Changes of the canonical chain that were no extension.", "cause")?,
-            reorg_depth: histogram("stxworx_reorg_depth_blocks", "Blocks that a reorg left behind.", &BLOCKS)?,
+            undecoded: counters(
+                "stxworx_undecoded_total",
+                "Things kept raw because this version cannot read them.",
+                "kind",
+            )?,
+            reorgs: counters(
+                "stxworx_reorgs_total",
+                "Changes of the canonical chain that were no extension.",
+                "cause",
+            )?,
+            reorg_depth: histogram(
+                "stxworx_reorg_depth_blocks",
+                "Blocks that a reorg left behind.",
+                &BLOCKS,
+            )?,
             commit_seconds: histogram("stxworx_commit_seconds", "Time of a commit.", &SECONDS)?,
-            invariant_violations: counters("stxworx_invariant_violation_total", "Violated invariants.", "id")?,
-            stage: gauges("stxworx_stage", "1 for the stage that the writer is in.", "stage")?,
-            writer_epoch: gauge("stxworx_writer_epoch", "Epoch of this writer; 0 when it does not write.")?,
+            invariant_violations: counters(
+                "stxworx_invariant_violation_total",
+                "Violated invariants.",
+                "id",
+            )?,
+            stage: gauges(
+                "stxworx_stage",
+                "1 for the stage that the writer is in.",
+                "stage",
+            )?,
+            writer_epoch: gauge(
+                "stxworx_writer_epoch",
+                "Epoch of this writer; 0 when it does not write.",
+            )?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,
@@ -155,7 +210,10 @@ impl Metrics {
 
     /// Enters a stage.
     pub fn set_stage(&self, stage: Stage) {
-        let mut now = self.stage_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut now = self
+            .stage_now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if now.0 != stage {
             self.stage.with_label_values(&[now.0.as_str()]).set(0);
             *now = (stage, Instant::now());
@@ -165,13 +223,17 @@ impl Metrics {
 
     /// The stage, and since when.
     pub fn stage_now(&self) -> (Stage, std::time::Duration) {
-        let now = self.stage_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = self
+            .stage_now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         (now.0, now.1.elapsed())
     }
 
     /// Notes that a payload arrived just now, given as Unix seconds.
     pub fn note_received(&self, unix_seconds: i64) {
-        self.last_received_unix.store(unix_seconds, Ordering::Relaxed);
+        self.last_received_unix
+            .store(unix_seconds, Ordering::Relaxed);
     }
 
     /// When the last payload arrived, Unix seconds; 0 for never.
@@ -188,7 +250,9 @@ impl Metrics {
     /// Payloads stored since the process began.
     pub fn received_total(&self) -> u64 {
         let all = crate::store::inbox::Endpoint::ALL;
-        all.iter().map(|e| self.received.with_label_values(&[e.path()]).get()).sum()
+        all.iter()
+            .map(|e| self.received.with_label_values(&[e.path()]).get())
+            .sum()
     }
 
     /// How many violations of every invariant together.
@@ -198,8 +262,15 @@ impl Metrics {
             if family.name() == "stxworx_invariant_violation_total" {
                 for metric in family.get_metric() {
                     let id = metric.get_label().first().map(|l| l.value().to_owned());
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
-                    found.push((id.unwrap_or_default(), metric.get_counter().get_value() as u64));
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "a counter"
+                    )]
+                    found.push((
+                        id.unwrap_or_default(),
+                        metric.get_counter().get_value() as u64,
+                    ));
                 }
             }
         }
@@ -229,7 +300,12 @@ mod tests {
     fn every_metric_registers_once_and_prints() {
         let metrics = Metrics::new().unwrap();
         metrics.violated("CH-3", "test");
-        assert!(metrics.text().unwrap().contains("stxworx_invariant_violation_total{id=\"CH-3\"} 1"));
+        assert!(
+            metrics
+                .text()
+                .unwrap()
+                .contains("stxworx_invariant_violation_total{id=\"CH-3\"} 1")
+        );
         assert_eq!(metrics.violations(), [("CH-3".to_owned(), 1)]);
     }
 }

@@ -67,8 +67,13 @@ struct Verifier<'a> {
 ///
 /// # Errors
 /// When the database fails; differences are no error but the report.
-pub async fn verify(pool: &PgPool, progress: &mut (dyn FnMut(u64) + Send)) -> Result<Report, StoreError> {
-    let Some(follow) = load::follow_set(pool).await? else { return Ok(Report::default()) };
+pub async fn verify(
+    pool: &PgPool,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Report, StoreError> {
+    let Some(follow) = load::follow_set(pool).await? else {
+        return Ok(Report::default());
+    };
     let mut verifier = Verifier {
         pool,
         follow,
@@ -97,7 +102,9 @@ pub async fn verify(pool: &PgPool, progress: &mut (dyn FnMut(u64) + Send)) -> Re
 impl Verifier<'_> {
     async fn block(&mut self, head: &BlockHead) -> Result<(), StoreError> {
         self.report.blocks += 1;
-        let Some(block) = self.decode(head).await? else { return Ok(()) };
+        let Some(block) = self.decode(head).await? else {
+            return Ok(());
+        };
         let change = self.project(head, &block).await?;
         let expected = proof::expected(&block, &change.versions);
         let stored = proof::stored(self.pool, head.id).await?;
@@ -108,8 +115,22 @@ impl Verifier<'_> {
         let parent = load::known(self.pool, block.header.parent).await?;
         let parent = parent.map_or(Digest::ZERO, |k| k.digest);
         let digest = chain_digest(parent, block.header.id, rows);
-        self.same(head, "block", "digests", "rows_digest", &rows.to_string(), &hexed(&head.rows_digest));
-        self.same(head, "block", "digests", "digest", &digest.to_string(), &hexed(&head.digest));
+        self.same(
+            head,
+            "block",
+            "digests",
+            "rows_digest",
+            &rows.to_string(),
+            &hexed(&head.rows_digest),
+        );
+        self.same(
+            head,
+            "block",
+            "digests",
+            "digest",
+            &digest.to_string(),
+            &hexed(&head.digest),
+        );
         Ok(())
     }
 
@@ -117,8 +138,18 @@ impl Verifier<'_> {
     async fn decode(&mut self, head: &BlockHead) -> Result<Option<Block>, StoreError> {
         let packed = match inbox::fetch_one(self.pool, head.inbox_id).await {
             Ok(packed) => packed,
-            Err(StoreError::Db { source: sqlx::Error::RowNotFound, .. }) => {
-                self.note(head, "inbox", &head.inbox_id.to_string(), "missing", "a payload", "none");
+            Err(StoreError::Db {
+                source: sqlx::Error::RowNotFound,
+                ..
+            }) => {
+                self.note(
+                    head,
+                    "inbox",
+                    &head.inbox_id.to_string(),
+                    "missing",
+                    "a payload",
+                    "none",
+                );
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -128,13 +159,27 @@ impl Verifier<'_> {
             Ok(row) => row,
             Err(error) => {
                 let error = crate::error_chain(&error).to_string();
-                self.note(head, "inbox", &head.inbox_id.to_string(), "body", "a zstd frame", &error);
+                self.note(
+                    head,
+                    "inbox",
+                    &head.inbox_id.to_string(),
+                    "body",
+                    "a zstd frame",
+                    &error,
+                );
                 return Ok(None);
             }
         };
         let actual = Sha256::digest(&row.body);
         let key = head.inbox_id.to_string();
-        self.same(head, "inbox", &key, "sha256", &hexed(&actual), &hexed(&sha256));
+        self.same(
+            head,
+            "inbox",
+            &key,
+            "sha256",
+            &hexed(&actual),
+            &hexed(&sha256),
+        );
         match decode_block_for(&row.body, &self.follow) {
             Ok(block) => Ok(Some(block)),
             Err(error) => {
@@ -150,17 +195,28 @@ impl Verifier<'_> {
             self.states.clear();
         }
         let keys = project::touched(&self.registry, block, &self.follow);
-        let missing: Vec<_> = keys.into_iter().filter(|k| !self.states.contains_key(k)).collect();
+        let missing: Vec<_> = keys
+            .into_iter()
+            .filter(|k| !self.states.contains_key(k))
+            .collect();
         if !missing.is_empty() {
             let (branch, trunk) = load::base_of(self.pool, block.header.parent).await?;
-            self.states.extend(load::states(self.pool, &missing, &branch, trunk).await?);
+            self.states
+                .extend(load::states(self.pool, &missing, &branch, trunk).await?);
         }
         self.states_at = Some(block.header.id);
         match apply_all(&self.registry, block, &self.follow, &mut self.states) {
             Ok(change) => Ok(change),
             Err(error) => {
                 let error = crate::error_chain(&error).to_string();
-                self.note(head, "projection_version", "", "state", "applicable", &error);
+                self.note(
+                    head,
+                    "projection_version",
+                    "",
+                    "state",
+                    "applicable",
+                    &error,
+                );
                 Ok(Change::default())
             }
         }
@@ -168,8 +224,11 @@ impl Verifier<'_> {
 
     fn compare(&mut self, head: &BlockHead, expected: &TableRows, stored: &TableRows) {
         let table = expected.table;
-        let mut theirs: HashMap<&str, &proof::Row> =
-            stored.rows.iter().map(|row| (row.key.as_str(), row)).collect();
+        let mut theirs: HashMap<&str, &proof::Row> = stored
+            .rows
+            .iter()
+            .map(|row| (row.key.as_str(), row))
+            .collect();
         for row in &expected.rows {
             self.report.rows += 1;
             match theirs.remove(row.key.as_str()) {
@@ -181,18 +240,38 @@ impl Verifier<'_> {
                 }
             }
         }
-        for row in stored.rows.iter().filter(|row| theirs.contains_key(row.key.as_str())) {
+        for row in stored
+            .rows
+            .iter()
+            .filter(|row| theirs.contains_key(row.key.as_str()))
+        {
             self.note(head, table, &row.key, "surplus row", "absent", "present");
         }
     }
 
-    fn same(&mut self, head: &BlockHead, table: &str, row: &str, column: &str, expected: &str, stored: &str) {
+    fn same(
+        &mut self,
+        head: &BlockHead,
+        table: &str,
+        row: &str,
+        column: &str,
+        expected: &str,
+        stored: &str,
+    ) {
         if expected != stored {
             self.note(head, table, row, column, expected, stored);
         }
     }
 
-    fn note(&mut self, head: &BlockHead, table: &str, row: &str, column: &str, expected: &str, stored: &str) {
+    fn note(
+        &mut self,
+        head: &BlockHead,
+        table: &str,
+        row: &str,
+        column: &str,
+        expected: &str,
+        stored: &str,
+    ) {
         if self.report.mismatches.len() >= MAX_MISMATCHES {
             return;
         }
@@ -219,21 +298,51 @@ impl Verifier<'_> {
             digest: Vec::new(),
         };
         for height in proof::broken_heights(self.pool).await? {
-            self.note(&nowhere(height), "canonical", &height.to_string(), "block_id", "a child of the canonical block below", "another");
+            self.note(
+                &nowhere(height),
+                "canonical",
+                &height.to_string(),
+                "block_id",
+                "a child of the canonical block below",
+                "another",
+            );
         }
         for entity in proof::wrong_pointers(self.pool).await? {
-            self.note(&nowhere(0), "projection_current", &entity, "version_id", "the newest canonical version", "another");
+            self.note(
+                &nowhere(0),
+                "projection_current",
+                &entity,
+                "version_id",
+                "the newest canonical version",
+                "another",
+            );
         }
         let (pointer, mirror) = proof::tips(self.pool).await?;
         let (pointer, mirror) = (pointer.as_deref().map(hexed), mirror.as_deref().map(hexed));
         let chosen = self.fork_choice().await?;
         let text = |tip: &Option<String>| tip.clone().unwrap_or_else(|| "none".to_owned());
-        self.same(&nowhere(0), "canonical", "tip", "block_id", &text(&chosen), &text(&pointer));
-        self.same(&nowhere(0), "mirror", "tip", "tip_block_id", &text(&chosen), &text(&mirror));
+        self.same(
+            &nowhere(0),
+            "canonical",
+            "tip",
+            "block_id",
+            &text(&chosen),
+            &text(&pointer),
+        );
+        self.same(
+            &nowhere(0),
+            "mirror",
+            "tip",
+            "tip_block_id",
+            &text(&chosen),
+            &text(&mirror),
+        );
         if let Some(tip) = &pointer
             && let Ok(id) = tip.parse()
         {
-            self.report.tip_digest = load::known(self.pool, id).await?.map(|k| k.digest.to_string());
+            self.report.tip_digest = load::known(self.pool, id)
+                .await?
+                .map(|k| k.digest.to_string());
         }
         self.report.tip = pointer;
         Ok(())

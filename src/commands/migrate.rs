@@ -11,7 +11,9 @@ use crate::daemon::Database;
 /// # Errors
 /// When the database cannot be reached or was written by a later version.
 pub async fn migrate(config: &Config) -> Result<Outcome, CommandError> {
-    let database = Database::attach(config).await.map_err(CommandError::other)?;
+    let database = Database::attach(config)
+        .await
+        .map_err(CommandError::other)?;
     let result = async {
         let pool = store::pool(database.url(), Access::Write, 2)?;
         schema::migrate(&pool).await?;

@@ -12,7 +12,9 @@ use crate::daemon::Database;
 /// # Errors
 /// When the database cannot be reached.
 pub async fn rebuild(config: &Config, yes: bool) -> Result<Outcome, CommandError> {
-    let database = Database::attach(config).await.map_err(CommandError::other)?;
+    let database = Database::attach(config)
+        .await
+        .map_err(CommandError::other)?;
     let result = rebuild_in(config, database.url(), yes).await;
     database.close().await;
     result.map_err(CommandError::other)
@@ -32,6 +34,8 @@ async fn rebuild_in(config: &Config, url: &str, yes: bool) -> Result<Outcome, St
     let position = load::adopt(&pool, config.network.as_str(), &config.follow).await?;
     commit::rebuild(&pool, &position, None, None).await?;
     pool.close().await;
-    println!("{payloads} payloads will be processed anew by the next `stxworx run` or `stxworx up`");
+    println!(
+        "{payloads} payloads will be processed anew by the next `stxworx run` or `stxworx up`"
+    );
     Ok(Outcome::Done)
 }

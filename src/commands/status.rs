@@ -18,7 +18,9 @@ use crate::post::OutputFormat;
 /// # Errors
 /// When the database cannot be reached or holds no mirror.
 pub async fn status(config: &Config, output: OutputFormat) -> Result<Outcome, CommandError> {
-    let database = Database::attach(config).await.map_err(CommandError::other)?;
+    let database = Database::attach(config)
+        .await
+        .map_err(CommandError::other)?;
     let result = read(config, database.url()).await;
     database.close().await;
     let status = result?;
@@ -36,7 +38,9 @@ struct NoStatus(String);
 
 async fn read(config: &Config, url: &str) -> Result<Value, CommandError> {
     let pool = store::pool(url, Access::Read, 2).map_err(CommandError::other)?;
-    let live = Arc::new(ProcessLive::new(Arc::new(Metrics::new().map_err(CommandError::other)?)));
+    let live = Arc::new(ProcessLive::new(Arc::new(
+        Metrics::new().map_err(CommandError::other)?,
+    )));
     live.look(&pool).await;
     let router = api::router(api_state(config, pool.clone(), live));
     let request = axum::http::Request::get("/v1/status")
@@ -44,14 +48,23 @@ async fn read(config: &Config, url: &str) -> Result<Value, CommandError> {
         .map_err(CommandError::other)?;
     let response = router.oneshot(request).await.map_err(CommandError::other)?;
     let ok = response.status().is_success();
-    let body =
-        axum::body::to_bytes(response.into_body(), 16 << 20).await.map_err(CommandError::other)?;
+    let body = axum::body::to_bytes(response.into_body(), 16 << 20)
+        .await
+        .map_err(CommandError::other)?;
     pool.close().await;
-    let value: Value = serde_json::from_slice(&body).map_err(CommandError::other)?;
+    let mut value: Value = serde_json::from_slice(&body).map_err(CommandError::other)?;
     if ok {
+        // The daemon is another process; what this one knows of itself means nothing.
+        if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
+            data.remove("process");
+        }
         return Ok(value);
     }
-    let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no detail").to_owned();
+    let detail = value
+        .get("detail")
+        .and_then(Value::as_str)
+        .unwrap_or("no detail")
+        .to_owned();
     Err(CommandError::other(NoStatus(detail)))
 }
 
@@ -63,9 +76,17 @@ fn text(status: &Value) -> String {
 }
 
 fn push(key: &str, value: &Value, lines: &mut String) {
-    let join = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    let join = |name: &str| {
+        if key.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{key}.{name}")
+        }
+    };
     match value {
-        Value::Object(map) => map.iter().for_each(|(name, inner)| push(&join(name), inner, lines)),
+        Value::Object(map) => map
+            .iter()
+            .for_each(|(name, inner)| push(&join(name), inner, lines)),
         Value::Array(items) if items.iter().any(|i| i.is_object()) => {
             for (i, item) in items.iter().enumerate() {
                 push(&join(&i.to_string()), item, lines);

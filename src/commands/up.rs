@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
 use crate::daemon::{Daemon, Database, Role};
-use crate::post::{ObserverUrl, OutputFormat, Order, PostError, PostOptions, PostSummary, post};
+use crate::post::{ObserverUrl, Order, OutputFormat, PostError, PostOptions, PostSummary, post};
 use crate::recording::Recording;
 
 /// What `--for` prints at the end.
@@ -50,7 +50,11 @@ pub async fn up(
         }
     };
     announce(config, &daemon);
-    let feeder = args.post.as_deref().map(|file| feed(file, &daemon, cancel.clone())).transpose()?;
+    let feeder = args
+        .post
+        .as_deref()
+        .map(|file| feed(file, &daemon, cancel.clone()))
+        .transpose()?;
     let ticker = tokio::spawn(tick(daemon.reader.clone(), cancel.clone()));
     let started = Instant::now();
     let reader = daemon.reader.clone();
@@ -90,9 +94,15 @@ pub async fn up(
     ticker.abort();
     database.close().await;
     result?;
-    let Some(summary) = summary else { return Ok(Outcome::Done) };
+    let Some(summary) = summary else {
+        return Ok(Outcome::Done);
+    };
     print_summary(&summary, args.output)?;
-    Ok(if summary.invariant_violations.is_empty() { Outcome::Done } else { Outcome::Unsound })
+    Ok(if summary.invariant_violations.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Unsound
+    })
 }
 
 async fn posted(feeder: Option<JoinHandle<Result<PostSummary, PostError>>>) -> Option<u64> {
@@ -106,7 +116,10 @@ fn announce(config: &Config, daemon: &Daemon) {
     let at = daemon.addresses;
     let show = |a: Option<std::net::SocketAddr>| a.map(|a| a.to_string()).unwrap_or_default();
     let (observer, api, metrics) = (show(at.observer), show(at.api), show(at.metrics));
-    eprintln!("stxworx is up ({}). Ctrl-C ends it.", config.network.as_str());
+    eprintln!(
+        "stxworx is up ({}). Ctrl-C ends it.",
+        config.network.as_str()
+    );
     eprintln!("  observer  http://{observer}      point a node's [[events_observer]] here");
     eprintln!("  API       http://{api}/v1/status  documented at http://{api}/docs");
     eprintln!("  metrics   http://{metrics}/metrics");
@@ -118,7 +131,11 @@ fn feed(
     cancel: CancellationToken,
 ) -> Result<JoinHandle<Result<PostSummary, PostError>>, CommandError> {
     let recording = Recording::open(file).map_err(CommandError::other)?;
-    let observer = daemon.addresses.observer.map(|a| format!("http://{a}")).unwrap_or_default();
+    let observer = daemon
+        .addresses
+        .observer
+        .map(|a| format!("http://{a}"))
+        .unwrap_or_default();
     let options = PostOptions {
         observer: ObserverUrl::parse(&observer).map_err(CommandError::other)?,
         rate_per_second: None,
@@ -131,10 +148,18 @@ fn feed(
     Ok(tokio::spawn(async move {
         let result = post(recording, &options, &cancel, &mut |_| {}).await;
         match &result {
-            Ok(summary) => tracing::info!(file = name, summary = summary.text(), "the recording is posted"),
+            Ok(summary) => tracing::info!(
+                file = name,
+                summary = summary.text(),
+                "the recording is posted"
+            ),
             Err(error) => {
                 let error = stxworx_indexer::error_chain(error).to_string();
-                tracing::error!(file = name, error, "the recording could not be posted to its end");
+                tracing::error!(
+                    file = name,
+                    error,
+                    "the recording could not be posted to its end"
+                );
             }
         }
         result
@@ -148,7 +173,9 @@ async fn tick(pool: sqlx::PgPool, stop: CancellationToken) {
     }
     while !stop.is_cancelled() {
         if let Ok(h) = store::health(&pool).await {
-            let height = h.tip_height.map_or_else(|| "-".to_owned(), |t| t.to_string());
+            let height = h
+                .tip_height
+                .map_or_else(|| "-".to_owned(), |t| t.to_string());
             eprint!(
                 "\r\x1b[Kheight {height}  backlog {}  detached {}  quarantined {}",
                 h.received, h.detached, h.quarantined
@@ -166,10 +193,15 @@ async fn tick(pool: sqlx::PgPool, stop: CancellationToken) {
 fn print_summary(summary: &Summary, output: OutputFormat) -> Result<(), CommandError> {
     match output {
         OutputFormat::Json => {
-            println!("{:#}", serde_json::to_value(summary).map_err(CommandError::other)?);
+            println!(
+                "{:#}",
+                serde_json::to_value(summary).map_err(CommandError::other)?
+            );
         }
         OutputFormat::Text => {
-            let height = summary.tip_height.map_or_else(|| "none".to_owned(), |h| h.to_string());
+            let height = summary
+                .tip_height
+                .map_or_else(|| "none".to_owned(), |h| h.to_string());
             println!(
                 "ran {} s: tip height {height}, backlog {}, detached {}, quarantined {}, violated invariants {:?}",
                 summary.seconds,

@@ -15,7 +15,9 @@ use crate::post::OutputFormat;
 /// # Errors
 /// When the database cannot be read. Differences are no error but [`Outcome::Unsound`].
 pub async fn verify(config: &Config, output: OutputFormat) -> Result<Outcome, CommandError> {
-    let database = Database::attach(config).await.map_err(CommandError::other)?;
+    let database = Database::attach(config)
+        .await
+        .map_err(CommandError::other)?;
     let result = run(database.url()).await;
     database.close().await;
     let report = result.map_err(CommandError::other)?;
@@ -26,7 +28,11 @@ pub async fn verify(config: &Config, output: OutputFormat) -> Result<Outcome, Co
         }
         OutputFormat::Text => print!("{}", text(&report)),
     }
-    Ok(if report.mismatches.is_empty() { Outcome::Done } else { Outcome::Unsound })
+    Ok(if report.mismatches.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Unsound
+    })
 }
 
 async fn run(url: &str) -> Result<Report, StoreError> {

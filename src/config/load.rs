@@ -96,7 +96,11 @@ fn form(kind: Kind) -> &'static str {
 
 fn flatten(prefix: &str, table: &Table, out: &mut Vec<(String, Value)>) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             Value::Table(inner) => flatten(&key, inner, out),
             other => out.push((key, other.clone())),
@@ -106,14 +110,22 @@ fn flatten(prefix: &str, table: &Table, out: &mut Vec<(String, Value)>) {
 
 /// The setting whose key shares most letters pairwise with this one, if it is close.
 fn nearest(key: &str) -> Option<&'static str> {
-    let pairs = |text: &str| -> Vec<(char, char)> { text.chars().zip(text.chars().skip(1)).collect() };
+    let pairs =
+        |text: &str| -> Vec<(char, char)> { text.chars().zip(text.chars().skip(1)).collect() };
     let wanted = pairs(key);
     let score = |candidate: &str| {
         let theirs = pairs(candidate);
         let common = wanted.iter().filter(|p| theirs.contains(p)).count();
-        (common * 2 * 100).checked_div(wanted.len() + theirs.len()).unwrap_or(0)
+        (common * 2 * 100)
+            .checked_div(wanted.len() + theirs.len())
+            .unwrap_or(0)
     };
-    SETTINGS.iter().map(|s| (score(s.key), s.key)).max().filter(|(s, _)| *s >= 60).map(|(_, k)| k)
+    SETTINGS
+        .iter()
+        .map(|s| (score(s.key), s.key))
+        .max()
+        .filter(|(s, _)| *s >= 60)
+        .map(|(_, k)| k)
 }
 
 impl Values {
@@ -123,7 +135,9 @@ impl Values {
             let default = format!("v = {}", setting.default).parse::<Table>().ok();
             let default = default.and_then(|mut t| t.remove("v"));
             if let Some(default) = default {
-                values.0.insert(setting.key, (default, "default".to_owned()));
+                values
+                    .0
+                    .insert(setting.key, (default, "default".to_owned()));
             }
         }
         if let Some(path) = sources.file {
@@ -131,7 +145,9 @@ impl Values {
         }
         for setting in SETTINGS {
             let name = setting.env();
-            let Some(text) = (sources.env)(&name) else { continue };
+            let Some(text) = (sources.env)(&name) else {
+                continue;
+            };
             let value = parse(setting, &text).unwrap_or(Value::String(text));
             values.set(setting, value, format!("environment variable {name}"))?;
         }
@@ -144,8 +160,10 @@ impl Values {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let table: Table = text.parse().map_err(|source| ConfigError::Syntax {
             path: path.to_owned(),
             source: Box::new(source),
@@ -156,7 +174,11 @@ impl Values {
         for (key, value) in found {
             let Some(setting) = SETTINGS.iter().find(|s| s.key == key) else {
                 let nearest = nearest(&key);
-                return Err(ConfigError::UnknownKey { key, origin, nearest });
+                return Err(ConfigError::UnknownKey {
+                    key,
+                    origin,
+                    nearest,
+                });
             };
             self.set(setting, value, origin.clone())?;
         }
@@ -190,7 +212,12 @@ impl Values {
             (Some((value, origin)), Some(setting)) => (shown(setting, value), origin.clone()),
             _ => (String::new(), String::new()),
         };
-        ConfigError::Invalid { key: key.to_owned(), value, origin, expected: expected.to_owned() }
+        ConfigError::Invalid {
+            key: key.to_owned(),
+            value,
+            origin,
+            expected: expected.to_owned(),
+        }
     }
 
     pub(super) fn invalid_item(&self, key: &str, item: &str, expected: &str) -> ConfigError {
@@ -212,16 +239,25 @@ impl Values {
 
     pub(super) fn list(&self, key: &str) -> Result<Vec<String>, ConfigError> {
         match &self.get(key)?.0 {
-            Value::Array(items) => {
-                Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-            }
+            Value::Array(items) => Ok(items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()),
             _ => Err(self.invalid(key, form(Kind::List))),
         }
     }
 
-    pub(super) fn integer<T: TryFrom<i64>>(&self, key: &str, min: u64, max: u64) -> Result<T, ConfigError> {
+    pub(super) fn integer<T: TryFrom<i64>>(
+        &self,
+        key: &str,
+        min: u64,
+        max: u64,
+    ) -> Result<T, ConfigError> {
         let wrong = || self.invalid(key, &format!("a whole number from {min} to {max}"));
-        let Value::Integer(number) = self.get(key)?.0 else { return Err(wrong()) };
+        let Value::Integer(number) = self.get(key)?.0 else {
+            return Err(wrong());
+        };
         if !u64::try_from(number).is_ok_and(|n| (min..=max).contains(&n)) {
             return Err(wrong());
         }
@@ -229,7 +265,9 @@ impl Values {
     }
 
     pub(super) fn address(&self, key: &str) -> Result<SocketAddr, ConfigError> {
-        self.text(key)?.parse().map_err(|_| self.invalid(key, "IP:PORT, for instance 127.0.0.1:3700"))
+        self.text(key)?
+            .parse()
+            .map_err(|_| self.invalid(key, "IP:PORT, for instance 127.0.0.1:3700"))
     }
 
     pub(super) fn dump(&self) -> Vec<(&'static str, String, String)> {
@@ -243,5 +281,9 @@ impl Values {
 
 fn shown(setting: &Setting, value: &Value) -> String {
     let is_empty = value.as_str().is_some_and(str::is_empty);
-    if setting.secret && !is_empty { "\"<hidden>\"".to_owned() } else { value.to_string() }
+    if setting.secret && !is_empty {
+        "\"<hidden>\"".to_owned()
+    } else {
+        value.to_string()
+    }
 }

@@ -104,7 +104,11 @@ impl Config {
             database_connections: values.integer("database.max_connections", 2, 1000)?,
             follow,
             observer_listen: values.address("observer.listen")?,
-            observer_body_limit: values.integer("observer.body_limit_bytes", 1, u64::from(u32::MAX))?,
+            observer_body_limit: values.integer(
+                "observer.body_limit_bytes",
+                1,
+                u64::from(u32::MAX),
+            )?,
             api_listen: values.address("api.listen")?,
             metrics_listen: values.address("metrics.listen")?,
             finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
@@ -142,5 +146,9 @@ fn follow_set(values: &load::Values) -> Result<FollowSet, ConfigError> {
         }
         principals.insert(name);
     }
-    Ok(FollowSet { mirror, contracts, principals })
+    Ok(FollowSet {
+        mirror,
+        contracts,
+        principals,
+    })
 }

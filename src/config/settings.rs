@@ -44,12 +44,23 @@ const fn setting(
     default: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { key, kind, default, help, secret: false }
+    Setting {
+        key,
+        kind,
+        default,
+        help,
+        secret: false,
+    }
 }
 
 /// Every setting, in the order of the example file.
 pub const SETTINGS: &[Setting] = &[
-    setting("network", Kind::Text, "\"devnet\"", "Stacks network: mainnet, testnet or devnet."),
+    setting(
+        "network",
+        Kind::Text,
+        "\"devnet\"",
+        "Stacks network: mainnet, testnet or devnet.",
+    ),
     setting(
         "data_dir",
         Kind::Text,
@@ -99,15 +110,30 @@ pub const SETTINGS: &[Setting] = &[
         "500000000",
         "Largest body in bytes. A larger one is refused, and the node stands still until this is raised.",
     ),
-    setting("api.listen", Kind::Text, "\"127.0.0.1:3800\"", "Where the HTTP API listens."),
-    setting("metrics.listen", Kind::Text, "\"127.0.0.1:3801\"", "Where Prometheus scrapes /metrics."),
+    setting(
+        "api.listen",
+        Kind::Text,
+        "\"127.0.0.1:3800\"",
+        "Where the HTTP API listens.",
+    ),
+    setting(
+        "metrics.listen",
+        Kind::Text,
+        "\"127.0.0.1:3801\"",
+        "Where Prometheus scrapes /metrics.",
+    ),
     setting(
         "chain.finality_burn_blocks",
         Kind::Integer,
         "6",
         "Bitcoin blocks on top of a block's own after which it counts as final.",
     ),
-    setting("log.level", Kind::Text, "\"info\"", "Filter of log lines, for instance info or stxworx_indexer=debug,info."),
+    setting(
+        "log.level",
+        Kind::Text,
+        "\"info\"",
+        "Filter of log lines, for instance info or stxworx_indexer=debug,info.",
+    ),
     setting("log.format", Kind::Text, "\"pretty\"", "pretty or json."),
 ];
 
@@ -124,7 +150,13 @@ pub fn example() -> String {
             let _ = write!(text, "\n[{of}]\n");
             section = of;
         }
-        let _ = write!(text, "\n# {} ({})\n{name} = {}\n", setting.help, setting.env(), setting.default);
+        let _ = write!(
+            text,
+            "\n# {} ({})\n{name} = {}\n",
+            setting.help,
+            setting.env(),
+            setting.default
+        );
     }
     text
 }

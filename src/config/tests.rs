@@ -2,12 +2,22 @@ use super::*;
 use std::path::Path;
 use toml::Value;
 
-fn load(file: Option<&Path>, env: &[(&str, &str)], flags: Vec<(&'static str, Value)>) -> Result<Config, String> {
-    let env: Vec<(String, String)> =
-        env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+fn load(
+    file: Option<&Path>,
+    env: &[(&str, &str)],
+    flags: Vec<(&'static str, Value)>,
+) -> Result<Config, String> {
+    let env: Vec<(String, String)> = env
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     let lookup = |name: &str| env.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-    Config::load(&Sources { file, env: &lookup, flags })
-        .map_err(|e| stxworx_indexer::error_chain(&e).to_string())
+    Config::load(&Sources {
+        file,
+        env: &lookup,
+        flags,
+    })
+    .map_err(|e| stxworx_indexer::error_chain(&e).to_string())
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
@@ -27,7 +37,12 @@ fn the_example_is_the_default() {
     let example = file(&example());
     let from_example = load(Some(example.path()), &[], vec![]).unwrap();
     let default = load(None, &[], vec![]).unwrap();
-    let values = |c: &Config| c.dump.iter().map(|d| (d.0, d.1.clone())).collect::<Vec<_>>();
+    let values = |c: &Config| {
+        c.dump
+            .iter()
+            .map(|d| (d.0, d.1.clone()))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(values(&from_example), values(&default));
 }
 
@@ -45,14 +60,21 @@ fn committed_files_are_valid() {
     assert!(seen >= 4);
     let committed =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml"));
-    assert_eq!(committed.unwrap(), example(), "run `stxworx config example > config/default.toml`");
+    assert_eq!(
+        committed.unwrap(),
+        example(),
+        "run `stxworx config example > config/default.toml`"
+    );
 }
 
 #[test]
 fn later_sources_win() {
     let file = file("[api]\nlisten = \"127.0.0.1:1\"\n[metrics]\nlisten = \"127.0.0.1:1\"\n");
     let flags = vec![("metrics.listen", Value::String("127.0.0.1:3".into()))];
-    let env = [("STXWORX_METRICS_LISTEN", "127.0.0.1:2"), ("STXWORX_API_LISTEN", "127.0.0.1:2")];
+    let env = [
+        ("STXWORX_METRICS_LISTEN", "127.0.0.1:2"),
+        ("STXWORX_API_LISTEN", "127.0.0.1:2"),
+    ];
     let config = load(Some(file.path()), &env, flags).unwrap();
     assert_eq!(config.api_listen.port(), 2);
     assert_eq!(config.metrics_listen.port(), 3);
@@ -77,10 +99,19 @@ fn errors_name_key_value_and_form() {
         "chain.finality_burn_blocks = 0 (from FILE) must be a whole number from 1 to 1000000"
     );
     let bad_principal = error("[follow]\nprincipals = [\"SPNOPE\"]");
-    assert!(bad_principal.starts_with("follow.principals = \"SPNOPE\" (from FILE) must be a Stacks address"), "{bad_principal}");
-    assert!(error("[follow]\ncontracts = [\"SP000000000000000000002Q6VF78\"]").contains("contract ids like"));
+    assert!(
+        bad_principal
+            .starts_with("follow.principals = \"SPNOPE\" (from FILE) must be a Stacks address"),
+        "{bad_principal}"
+    );
+    assert!(
+        error("[follow]\ncontracts = [\"SP000000000000000000002Q6VF78\"]")
+            .contains("contract ids like")
+    );
     assert!(error("a = [").contains("is not TOML"));
-    let missing = load(Some(Path::new("/nonexistent/x.toml")), &[], vec![]).err().unwrap();
+    let missing = load(Some(Path::new("/nonexistent/x.toml")), &[], vec![])
+        .err()
+        .unwrap();
     assert!(missing.starts_with("the configuration file /nonexistent/x.toml cannot be read"));
 }
 
@@ -90,8 +121,13 @@ fn a_secret_is_never_shown() {
     let config = load(None, &[("DATABASE_URL", secret)], vec![]).unwrap();
     assert_eq!(config.database_url.as_deref(), Some(secret));
     assert!(!format!("{:?}", config.dump).contains("hunter2"));
-    let error = load(None, &[("DATABASE_URL", "mysql://u:hunter2@h/d")], vec![]).err().unwrap();
-    assert!(error.contains("must be postgres://") && !error.contains("hunter2"), "{error}");
+    let error = load(None, &[("DATABASE_URL", "mysql://u:hunter2@h/d")], vec![])
+        .err()
+        .unwrap();
+    assert!(
+        error.contains("must be postgres://") && !error.contains("hunter2"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum DatabaseError {
         /// Its folder.
         data_dir: PathBuf,
         /// Why.
-        source: EmbeddedError,
+        source: Box<EmbeddedError>,
     },
 }
 
@@ -35,7 +35,10 @@ impl Database {
     /// When the embedded one does not start, for instance because another process runs it.
     pub async fn open(config: &Config) -> Result<Self, DatabaseError> {
         if let Some(url) = &config.database_url {
-            return Ok(Self { url: url.clone(), embedded: None });
+            return Ok(Self {
+                url: url.clone(),
+                embedded: None,
+            });
         }
         Self::start_in(&config.data_dir).await
     }
@@ -47,21 +50,30 @@ impl Database {
     /// When the embedded one does neither run nor start.
     pub async fn attach(config: &Config) -> Result<Self, DatabaseError> {
         if let Some(url) = &config.database_url {
-            return Ok(Self { url: url.clone(), embedded: None });
+            return Ok(Self {
+                url: url.clone(),
+                embedded: None,
+            });
         }
         match Self::start_in(&config.data_dir).await {
-            Err(DatabaseError::Embedded { source: EmbeddedError::Locked { .. }, .. })
-                if url_file(&config.data_dir).exists() =>
-            {
+            Err(DatabaseError::Embedded { source, .. })
+                if matches!(*source, EmbeddedError::Locked { .. })
+                    && url_file(&config.data_dir).exists() => {
                 let url = std::fs::read_to_string(url_file(&config.data_dir)).unwrap_or_default();
-                Ok(Self { url: url.trim().to_owned(), embedded: None })
+                Ok(Self {
+                    url: url.trim().to_owned(),
+                    embedded: None,
+                })
             }
             other => other,
         }
     }
 
     async fn start_in(data_dir: &Path) -> Result<Self, DatabaseError> {
-        let failed = |source| DatabaseError::Embedded { data_dir: data_dir.to_owned(), source };
+        let failed = |source| DatabaseError::Embedded {
+            data_dir: data_dir.to_owned(),
+            source: Box::new(source),
+        };
         let options = Options::new(data_dir, EMBEDDED_DATABASE);
         let embedded = EmbeddedPostgres::start(options).await.map_err(failed)?;
         let url = embedded.url();
@@ -69,7 +81,10 @@ impl Database {
         if let Err(error) = std::fs::write(url_file(data_dir), &url) {
             tracing::warn!(%error, "the embedded database's address could not be noted");
         }
-        Ok(Self { url, embedded: Some(embedded) })
+        Ok(Self {
+            url,
+            embedded: Some(embedded),
+        })
     }
 
     /// Where to connect.

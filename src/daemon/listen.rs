@@ -51,7 +51,11 @@ impl Listeners {
     /// The addresses that were really given: port 0 asks for any.
     pub(super) fn addresses(&self) -> Addresses {
         let of = |l: &Option<TcpListener>| l.as_ref().and_then(|l| l.local_addr().ok());
-        Addresses { observer: of(&self.observer), api: of(&self.api), metrics: of(&self.metrics) }
+        Addresses {
+            observer: of(&self.observer),
+            api: of(&self.api),
+            metrics: of(&self.metrics),
+        }
     }
 }
 
@@ -63,7 +67,11 @@ pub(super) async fn bind(
         if source.kind() == std::io::ErrorKind::AddrInUse {
             ListenError::Taken { service, address }
         } else {
-            ListenError::Bind { service, address, source }
+            ListenError::Bind {
+                service,
+                address,
+                source,
+            }
         }
     })
 }
@@ -87,7 +95,9 @@ pub(super) async fn serve(
 }
 
 pub(super) fn metrics_router(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", routing::get(expose)).with_state(metrics)
+    Router::new()
+        .route("/metrics", routing::get(expose))
+        .with_state(metrics)
 }
 
 async fn expose(State(metrics): State<Arc<Metrics>>) -> Response {

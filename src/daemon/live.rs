@@ -26,7 +26,11 @@ pub struct ProcessLive {
 impl ProcessLive {
     /// Nothing known yet about the database.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, reachable: AtomicBool::new(false), schema_current: AtomicBool::new(false) }
+        Self {
+            metrics,
+            reachable: AtomicBool::new(false),
+            schema_current: AtomicBool::new(false),
+        }
     }
 
     /// Looks at the database until cancelled.
@@ -45,12 +49,16 @@ impl ProcessLive {
         match store::health(pool).await {
             Ok(health) => {
                 self.reachable.store(true, Ordering::Relaxed);
-                self.schema_current.store(health.schema_current, Ordering::Relaxed);
+                self.schema_current
+                    .store(health.schema_current, Ordering::Relaxed);
                 self.metrics.backlog.set(health.received);
                 self.metrics.quarantined.set(health.quarantined);
                 self.metrics.detached.set(health.detached);
                 if let Some(height) = health.tip_height {
-                    self.metrics.height.with_label_values(&["in_db"]).set(i64::from(height));
+                    self.metrics
+                        .height
+                        .with_label_values(&["in_db"])
+                        .set(i64::from(height));
                 }
             }
             Err(_) => self.reachable.store(false, Ordering::Relaxed),
@@ -62,12 +70,16 @@ impl LiveStatus for ProcessLive {
     fn live(&self) -> Live {
         let (stage, since) = self.metrics.stage_now();
         let stands = stage != Stage::Idle && (since > STANDSTILL || stage == Stage::Stopped);
-        let last = u64::try_from(self.metrics.last_received_unix()).ok().filter(|s| *s > 0);
+        let last = u64::try_from(self.metrics.last_received_unix())
+            .ok()
+            .filter(|s| *s > 0);
         Live {
             received: self.metrics.received_total(),
             last_received_at: last.map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s)),
-            blocked: stands
-                .then(|| Blocked { stage: stage.as_str().to_owned(), seconds: since.as_secs() }),
+            blocked: stands.then(|| Blocked {
+                stage: stage.as_str().to_owned(),
+                seconds: since.as_secs(),
+            }),
             database_reachable: self.reachable.load(Ordering::Relaxed),
             schema_current: self.schema_current.load(Ordering::Relaxed),
             invariant_violations: self.metrics.violations().into_iter().collect(),

@@ -120,7 +120,13 @@ impl Daemon {
         let reader = store::pool(url, Access::Read, config.database_connections)?;
         wait_and_migrate(&writer, roles, &cancel).await?;
 
-        let mut daemon = Self { addresses, metrics, reader, tasks: JoinSet::new(), cancel };
+        let mut daemon = Self {
+            addresses,
+            metrics,
+            reader,
+            tasks: JoinSet::new(),
+            cancel,
+        };
         daemon.start_indexer(config, writer, listeners.observer);
         daemon.start_api(config, listeners.api);
         daemon.start_metrics(listeners.metrics);
@@ -143,7 +149,12 @@ impl Daemon {
         };
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
-            ("the observer", listen::serve(listener, observer.router(), stop).await.map_err(Into::into))
+            (
+                "the observer",
+                listen::serve(listener, observer.router(), stop)
+                    .await
+                    .map_err(Into::into),
+            )
         });
         let pipeline_config = PipelineConfig {
             network: config.network.as_str().to_owned(),
@@ -168,15 +179,28 @@ impl Daemon {
         let state = api_state(config, self.reader.clone(), live);
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
-            ("the api", listen::serve(listener, api::router(state), stop).await.map_err(Into::into))
+            (
+                "the api",
+                listen::serve(listener, api::router(state), stop)
+                    .await
+                    .map_err(Into::into),
+            )
         });
     }
 
     fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {
         let Some(listener) = listener else { return };
-        let (router, stop) = (listen::metrics_router(Arc::clone(&self.metrics)), self.cancel.clone());
+        let (router, stop) = (
+            listen::metrics_router(Arc::clone(&self.metrics)),
+            self.cancel.clone(),
+        );
         self.tasks.spawn(async move {
-            ("the metrics", listen::serve(listener, router, stop).await.map_err(Into::into))
+            (
+                "the metrics",
+                listen::serve(listener, router, stop)
+                    .await
+                    .map_err(Into::into),
+            )
         });
     }
 
@@ -205,7 +229,10 @@ impl Daemon {
             }
         };
         if tokio::time::timeout(GRACE, rest).await.is_err() {
-            tracing::warn!(seconds = GRACE.as_secs(), "some roles did not end in time and are cut off");
+            tracing::warn!(
+                seconds = GRACE.as_secs(),
+                "some roles did not end in time and are cut off"
+            );
             self.tasks.abort_all();
         }
         self.reader.close().await;
@@ -219,7 +246,10 @@ fn failure(
     match ended {
         Ok((_, Err(error))) => Err(error),
         Ok((role, Ok(()))) => Err(DaemonError::Ended { role, detail: None }),
-        Err(join) => Err(DaemonError::Ended { role: "a role", detail: Some(join.to_string()) }),
+        Err(join) => Err(DaemonError::Ended {
+            role: "a role",
+            detail: Some(join.to_string()),
+        }),
     }
 }
 

@@ -36,19 +36,40 @@ fn every_command_has_the_help_that_was_reviewed() {
         arguments.push("--help");
         let shown = run_command(&arguments);
         assert_eq!(shown.status.code(), Some(0), "{words:?}");
-        let name = format!("help_{}", if words.is_empty() { "stxworx".into() } else { words.join("_") });
+        let name = format!(
+            "help_{}",
+            if words.is_empty() {
+                "stxworx".into()
+            } else {
+                words.join("_")
+            }
+        );
         insta::assert_snapshot!(name, stdout(&shown));
     }
 }
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for arguments in [&["no-such-command"][..], &["run", "--roles", "miner"], &["up", "--for", "soon"], &[]] {
+    for arguments in [
+        &["no-such-command"][..],
+        &["run", "--roles", "miner"],
+        &["up", "--for", "soon"],
+        &[],
+    ] {
         let refused = run_command(arguments);
-        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", stderr(&refused));
+        assert_eq!(
+            refused.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            stderr(&refused)
+        );
     }
     let soon = run_command(&["up", "--for", "soon"]);
-    assert!(stderr(&soon).contains("\"soon\" is no time; write 60s, 5m or 1h"), "{}", stderr(&soon));
+    assert!(
+        stderr(&soon).contains("\"soon\" is no time; write 60s, 5m or 1h"),
+        "{}",
+        stderr(&soon)
+    );
 }
 
 /// What a configuration file with this content leads to, with the file's name replaced.
@@ -57,30 +78,60 @@ fn with_file(content: &str) -> (Option<i32>, String) {
     std::fs::write(file.path(), content).unwrap();
     let name = file.path().display().to_string();
     let refused = run_command(&["--config", &name, "config", "dump"]);
-    (refused.status.code(), stderr(&refused).replace(&name, "FILE"))
+    (
+        refused.status.code(),
+        stderr(&refused).replace(&name, "FILE"),
+    )
 }
 
 #[test]
 fn a_bad_configuration_exits_with_2_and_names_key_value_and_form() {
     let cases = [
-        ("network = \"moonnet\"", "network = \"moonnet\" (from FILE) must be mainnet, testnet or devnet"),
-        ("network = 1", "network = 1 (from FILE) must be a text in quotes"),
-        ("[api]\nlistn = \"x\"", "unknown setting \"api.listn\" in FILE; `stxworx config example` lists all of them (did you mean \"api.listen\"?)"),
-        ("[nonsense]\nx = 1", "unknown setting \"nonsense.x\" in FILE; `stxworx config example` lists all of them"),
-        ("[database]\nmax_connections = 1", "database.max_connections = 1 (from FILE) must be a whole number from 2 to 1000"),
-        ("[follow]\ncontracts = \"SP1.x\"", "follow.contracts = \"SP1.x\" (from FILE) must be a list of texts"),
+        (
+            "network = \"moonnet\"",
+            "network = \"moonnet\" (from FILE) must be mainnet, testnet or devnet",
+        ),
+        (
+            "network = 1",
+            "network = 1 (from FILE) must be a text in quotes",
+        ),
+        (
+            "[api]\nlistn = \"x\"",
+            "unknown setting \"api.listn\" in FILE; `stxworx config example` lists all of them (did you mean \"api.listen\"?)",
+        ),
+        (
+            "[nonsense]\nx = 1",
+            "unknown setting \"nonsense.x\" in FILE; `stxworx config example` lists all of them",
+        ),
+        (
+            "[database]\nmax_connections = 1",
+            "database.max_connections = 1 (from FILE) must be a whole number from 2 to 1000",
+        ),
+        (
+            "[follow]\ncontracts = \"SP1.x\"",
+            "follow.contracts = \"SP1.x\" (from FILE) must be a list of texts",
+        ),
     ];
     for (content, expected) in cases {
         let (code, said) = with_file(content);
         assert_eq!(code, Some(2), "{content}: {said}");
-        assert_eq!(said, format!("error: the configuration cannot be used: {expected}\n"));
+        assert_eq!(
+            said,
+            format!("error: the configuration cannot be used: {expected}\n")
+        );
     }
     let (code, said) = with_file("[api\n");
     assert_eq!(code, Some(2));
-    assert!(said.starts_with("error: the configuration cannot be used: the configuration file FILE is not TOML: "), "{said}");
+    assert!(
+        said.starts_with(
+            "error: the configuration cannot be used: the configuration file FILE is not TOML: "
+        ),
+        "{said}"
+    );
     let missing = run_command(&["--config", "/nonexistent/x.toml", "config", "dump"]);
     assert_eq!(missing.status.code(), Some(2));
-    let expected = "the configuration file /nonexistent/x.toml cannot be read: No such file or directory";
+    let expected =
+        "the configuration file /nonexistent/x.toml cannot be read: No such file or directory";
     assert!(stderr(&missing).contains(expected), "{}", stderr(&missing));
 }
 
@@ -99,7 +150,11 @@ fn a_bad_variable_exits_with_2_and_is_named() {
 fn a_bad_log_filter_exits_with_2() {
     let refused = run_command(&["--log-level", "=,=", "config", "dump"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(stderr(&refused).contains("log.level"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("log.level"),
+        "{}",
+        stderr(&refused)
+    );
 }
 
 #[test]
@@ -114,7 +169,9 @@ fn secrets_are_hidden_wherever_they_come_from() {
         assert_eq!(shown.status.code(), Some(0));
         assert!(!stdout(shown).contains("hunter2") && !stderr(shown).contains("hunter2"));
     }
-    assert!(stdout(&text).contains("database.url = \"<hidden>\"  # environment variable DATABASE_URL"));
+    assert!(
+        stdout(&text).contains("database.url = \"<hidden>\"  # environment variable DATABASE_URL")
+    );
     let json: Json = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["database.url"]["value"], "\"<hidden>\"");
     assert_eq!(json["network"]["origin"], "default");
@@ -122,7 +179,11 @@ fn secrets_are_hidden_wherever_they_come_from() {
     wrong.env("DATABASE_URL", "mysql://u:hunter2@h/d");
     let wrong = wrong.output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(!stderr(&wrong).contains("hunter2") && stderr(&wrong).contains("<hidden>"), "{}", stderr(&wrong));
+    assert!(
+        !stderr(&wrong).contains("hunter2") && stderr(&wrong).contains("<hidden>"),
+        "{}",
+        stderr(&wrong)
+    );
 }
 
 #[test]
@@ -132,9 +193,20 @@ fn the_example_is_a_configuration_like_none() {
     std::fs::write(file.path(), &example.stdout).unwrap();
     let values = |arguments: &[&str]| -> Vec<(String, Json)> {
         let json: Json = serde_json::from_slice(&run_command(arguments).stdout).unwrap();
-        json.as_object().unwrap().iter().map(|(key, entry)| (key.clone(), entry["value"].clone())).collect()
+        json.as_object()
+            .unwrap()
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry["value"].clone()))
+            .collect()
     };
-    let with = values(&["--config", file.path().to_str().unwrap(), "config", "dump", "--output", "json"]);
+    let with = values(&[
+        "--config",
+        file.path().to_str().unwrap(),
+        "config",
+        "dump",
+        "--output",
+        "json",
+    ]);
     assert_eq!(with, values(&["config", "dump", "--output", "json"]));
     assert!(with.len() >= 14);
 }
@@ -144,10 +216,18 @@ fn the_description_of_the_api_is_the_committed_one() {
     let shown = stdout(&run_command(&["openapi"]));
     let json: Json = serde_json::from_str(&shown).unwrap();
     assert_eq!(json["openapi"], "3.1.0");
-    assert!(json["paths"].as_object().unwrap().contains_key("/v1/status"));
+    assert!(
+        json["paths"]
+            .as_object()
+            .unwrap()
+            .contains_key("/v1/status")
+    );
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let committed = std::fs::read_to_string(committed).expect("docs/openapi.json");
-    assert!(committed == shown, "docs/openapi.json is not what the code says; run `make openapi`");
+    assert!(
+        committed == shown,
+        "docs/openapi.json is not what the code says; run `make openapi`"
+    );
 }
 
 #[test]
@@ -157,14 +237,20 @@ fn a_taken_port_is_named_with_its_setting() {
     for service in ["observer", "api", "metrics"] {
         let variable = format!("STXWORX_{}_LISTEN", service.to_uppercase());
         let mut command = stxworx(&["run"]);
-        command.env("DATABASE_URL", "postgres://u@127.0.0.1:1/d").env(&variable, &address);
+        command
+            .env("DATABASE_URL", "postgres://u@127.0.0.1:1/d")
+            .env(&variable, &address);
         let refused = command.output().unwrap();
         assert_eq!(refused.status.code(), Some(1));
         let expected = format!(
             "error: a service cannot listen: {address} is taken by another process; choose another with \
              `{service}.listen` in the configuration, or {variable}\n"
         );
-        assert!(stderr(&refused).ends_with(&expected), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).ends_with(&expected),
+            "{}",
+            stderr(&refused)
+        );
     }
 }
 
@@ -172,7 +258,13 @@ fn a_taken_port_is_named_with_its_setting() {
 fn a_recording_that_is_missing_is_known_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let refused = run_command(&["--data-dir", data.to_str().unwrap(), "up", "--post", "/nonexistent/x.ndjson"]);
+    let refused = run_command(&[
+        "--data-dir",
+        data.to_str().unwrap(),
+        "up",
+        "--post",
+        "/nonexistent/x.ndjson",
+    ]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(stderr(&refused).contains("/nonexistent/x.ndjson"));
     assert!(!data.exists(), "a database was begun");
@@ -181,7 +273,10 @@ fn a_recording_that_is_missing_is_known_before_anything_starts() {
 /// A folder that the account of the embedded Postgres can reach, when this runs as root.
 fn reachable_folder() -> tempfile::TempDir {
     let everyone = std::fs::Permissions::from_mode(0o755);
-    tempfile::Builder::new().permissions(everyone).tempdir().unwrap()
+    tempfile::Builder::new()
+        .permissions(everyone)
+        .tempdir()
+        .unwrap()
 }
 
 #[test]
@@ -196,14 +291,31 @@ fn up_ends_by_itself_with_a_summary() {
         }
         let payloads = writer.finish().unwrap();
         let (data, file) = (folder.path().join("data"), file.display().to_string());
-        let arguments = ["--data-dir", data.to_str().unwrap(), "up", "--post", &file, "--for", "3s", "--output", "json"];
+        let arguments = [
+            "--data-dir",
+            data.to_str().unwrap(),
+            "up",
+            "--post",
+            &file,
+            "--for",
+            "3s",
+            "--output",
+            "json",
+        ];
         let ended = output(stxworx(&arguments)).await;
         assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
         let summary: Json = serde_json::from_slice(&ended.stdout).unwrap();
         assert_eq!(summary["tip_height"], 4, "{summary}");
-        assert_eq!((&summary["payloads_posted"], &summary["backlog"]), (&Json::from(payloads), &Json::from(0)));
+        assert_eq!(
+            (&summary["payloads_posted"], &summary["backlog"]),
+            (&Json::from(payloads), &Json::from(0))
+        );
         assert_eq!(summary["invariant_violations"], Json::Array(Vec::new()));
-        assert!(stderr(&ended).contains("stxworx is up (devnet)"), "{}", stderr(&ended));
+        assert!(
+            stderr(&ended).contains("stxworx is up (devnet)"),
+            "{}",
+            stderr(&ended)
+        );
         // What it left behind is there for the next command, which finds it without a running server.
         let verified = output(stxworx(&["--data-dir", data.to_str().unwrap(), "verify"])).await;
         assert_eq!(verified.status.code(), Some(0), "{verified:?}");

@@ -29,12 +29,24 @@ impl Proxy {
     /// No way yet.
     async fn closed(db: &TestDb) -> Self {
         let (_, query) = db.url.split_once('?').expect("options");
-        let folder = query.split('&').find_map(|o| o.strip_prefix("host=")).expect("a socket's folder");
+        let folder = query
+            .split('&')
+            .find_map(|o| o.strip_prefix("host="))
+            .expect("a socket's folder");
         let socket = PathBuf::from(folder.replace("%2F", "/")).join(".s.PGSQL.5432");
         assert!(socket.exists(), "{}", socket.display());
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let database = db.text("select current_database()::text").await.unwrap();
-        Self { address, socket, task: None, database }
+        Self {
+            address,
+            socket,
+            task: None,
+            database,
+        }
     }
 
     async fn open(db: &TestDb) -> Self {
@@ -44,7 +56,10 @@ impl Proxy {
     }
 
     fn url(&self) -> String {
-        format!("postgres://stxworx@{}/{}?sslmode=disable", self.address, self.database)
+        format!(
+            "postgres://stxworx@{}/{}?sslmode=disable",
+            self.address, self.database
+        )
     }
 
     async fn mend(&mut self) {
@@ -62,7 +77,10 @@ impl Proxy {
     async fn cut(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
-            assert!(task.await.is_err_and(|e| e.is_cancelled()), "the proxy ended by itself");
+            assert!(
+                task.await.is_err_and(|e| e.is_cancelled()),
+                "the proxy ended by itself"
+            );
         }
     }
 }
@@ -85,7 +103,11 @@ fn long_chain() -> Vec<Entry> {
         blocks.push(block);
     }
     let fork = chain.fork(&blocks, 5);
-    blocks.iter().map(stxworx::workload::Block::entry).chain(fork.entries).collect()
+    blocks
+        .iter()
+        .map(stxworx::workload::Block::entry)
+        .chain(fork.entries)
+        .collect()
 }
 
 #[test]
@@ -113,13 +135,19 @@ fn connections_cut_in_the_middle_lose_nothing() {
         let (db, calm) = (TestDb::new().await, TestDb::new().await);
         let mut proxy = Proxy::open(&db).await;
         let roles = [stxworx::daemon::Role::Indexer];
-        let app = App::try_start(&proxy.url(), &config(&[]), &roles).await.unwrap();
+        let app = App::try_start(&proxy.url(), &config(&[]), &roles)
+            .await
+            .unwrap();
         let (entries, observer) = (long_chain(), app.observer_url());
         let posting = tokio::spawn(post_all(observer, entries.clone()));
         for threshold in [5, 15, 30, 45, 55] {
             eventually("payloads", || async {
                 let stored = db.number("select count(*) from inbox").await;
-                if stored >= threshold { Ok(()) } else { Err(stored.to_string()) }
+                if stored >= threshold {
+                    Ok(())
+                } else {
+                    Err(stored.to_string())
+                }
             })
             .await;
             proxy.cut().await;
@@ -167,13 +195,23 @@ fn nothing_is_acknowledged_while_the_database_is_away() {
         let db = TestDb::new().await;
         let mut proxy = Proxy::open(&db).await;
         let roles = [stxworx::daemon::Role::Indexer];
-        let app = App::try_start(&proxy.url(), &config(&[]), &roles).await.unwrap();
-        assert_eq!(deliver(&app, &Entry::new("/new_block", "before")).await.status(), 200);
+        let app = App::try_start(&proxy.url(), &config(&[]), &roles)
+            .await
+            .unwrap();
+        assert_eq!(
+            deliver(&app, &Entry::new("/new_block", "before"))
+                .await
+                .status(),
+            200
+        );
         proxy.cut().await;
         let during = Entry::new("/new_block", "during");
         let mut answer = Box::pin(deliver(&app, &during));
         let early = tokio::time::timeout(Duration::from_secs(2), &mut answer).await;
-        assert!(early.is_err(), "answered while the database was away: {early:?}");
+        assert!(
+            early.is_err(),
+            "answered while the database was away: {early:?}"
+        );
         assert_eq!(db.number("select count(*) from inbox").await, 1);
         proxy.mend().await;
         assert_eq!(answer.await.status_line, "HTTP/1.1 200 OK");
@@ -190,17 +228,28 @@ fn a_large_body_whose_database_goes_away_is_refused_and_taken_later() {
         let db = TestDb::new().await;
         let mut proxy = Proxy::open(&db).await;
         let roles = [stxworx::daemon::Role::Indexer];
-        let app = App::try_start(&proxy.url(), &config(&[]), &roles).await.unwrap();
+        let app = App::try_start(&proxy.url(), &config(&[]), &roles)
+            .await
+            .unwrap();
         let body = crate::tools::noise(3, 20 << 20);
         proxy.cut().await;
         let large = Entry::new("/attachments/new", body);
         let refused = deliver(&app, &large).await;
         assert_eq!(refused.status(), 503, "{}", refused.status_line);
-        assert!(refused.json()["detail"].as_str().unwrap().contains("deliver it again"));
+        assert!(
+            refused.json()["detail"]
+                .as_str()
+                .unwrap()
+                .contains("deliver it again")
+        );
         proxy.mend().await;
         eventually("a 200", || async {
             let reply = deliver(&app, &large).await;
-            if reply.status() == 200 { Ok(()) } else { Err(reply.status_line) }
+            if reply.status() == 200 {
+                Ok(())
+            } else {
+                Err(reply.status_line)
+            }
         })
         .await;
         assert_eq!(db.number("select count(*) from inbox").await, 1);

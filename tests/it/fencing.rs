@@ -14,7 +14,11 @@ use crate::support::run;
 use crate::tools::{Daemon, deliver, small_chain, stxworx, trade};
 
 /// Delivers further blocks to a fenced daemon until it tries to commit one and finds out. Returns the last.
-async fn deliver_until(small: &crate::tools::SmallChain, mut ended: impl FnMut() -> bool, at: std::net::SocketAddr) -> Block {
+async fn deliver_until(
+    small: &crate::tools::SmallChain,
+    mut ended: impl FnMut() -> bool,
+    at: std::net::SocketAddr,
+) -> Block {
     let mut last = small.fork.last().unwrap().clone();
     for number in 100..400 {
         if ended() {
@@ -28,7 +32,11 @@ async fn deliver_until(small: &crate::tools::SmallChain, mut ended: impl FnMut()
         }
         drop(reply);
         let entry = next.entry();
-        let sent = tokio::spawn(async move { crate::tools::request(at, "POST", &entry.path, &entry.body).await.status() });
+        let sent = tokio::spawn(async move {
+            crate::tools::request(at, "POST", &entry.path, &entry.body)
+                .await
+                .status()
+        });
         if sent.await.is_ok_and(|status| status == 200) {
             last = next;
         } else {
@@ -48,7 +56,11 @@ fn the_first_writer_ends_when_a_second_has_claimed() {
         let second = App::start(&db, &config(&[])).await;
         eventually("the second claim", || async {
             let epoch = db.number("select writer_epoch from mirror").await;
-            if epoch == 2 { Ok(()) } else { Err(epoch.to_string()) }
+            if epoch == 2 {
+                Ok(())
+            } else {
+                Err(epoch.to_string())
+            }
         })
         .await;
         let cancel = first.cancel.clone();
@@ -81,13 +93,22 @@ fn a_fenced_process_says_why_and_exits_with_1() {
         first.says("ready").await;
         let at = first.address("observer").await;
         for entry in small.entries() {
-            assert_eq!(crate::tools::request(at, "POST", &entry.path, &entry.body).await.status(), 200);
+            assert_eq!(
+                crate::tools::request(at, "POST", &entry.path, &entry.body)
+                    .await
+                    .status(),
+                200
+            );
         }
         settled(&db).await;
         let second = App::start(&db, &config(&[])).await;
         eventually("the second claim", || async {
             let epoch = db.number("select writer_epoch from mirror").await;
-            if epoch == 2 { Ok(()) } else { Err(epoch.to_string()) }
+            if epoch == 2 {
+                Ok(())
+            } else {
+                Err(epoch.to_string())
+            }
         })
         .await;
         deliver_until(&small, || first.has_ended(), at).await;

@@ -37,7 +37,9 @@ struct Plain {
 }
 
 fn text<'a>(json: &'a Json, name: &str) -> &'a str {
-    json[name].as_str().unwrap_or_else(|| panic!("{name} in {json}"))
+    json[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} in {json}"))
 }
 
 fn list<'a>(json: &'a Json, name: &str) -> &'a [Json] {
@@ -54,18 +56,27 @@ fn add(counts: &mut Counts, name: &str) {
 
 impl Plain {
     fn read(file: &Path) -> Self {
-        let mut plain =
-            Self { blocks: BTreeMap::new(), burn_blocks: BTreeSet::new(), mempool: BTreeSet::new() };
+        let mut plain = Self {
+            blocks: BTreeMap::new(),
+            burn_blocks: BTreeSet::new(),
+            mempool: BTreeSet::new(),
+        };
         for entry in Recording::open(file).unwrap() {
             let entry = entry.unwrap();
             let body: Json = serde_json::from_slice(&entry.body).unwrap();
             match entry.path.as_str() {
                 "/new_block" => plain.add_block(body),
                 "/new_burn_block" => {
-                    plain.burn_blocks.insert(text(&body, "burn_block_hash").to_owned());
+                    plain
+                        .burn_blocks
+                        .insert(text(&body, "burn_block_hash").to_owned());
                 }
                 "/new_mempool_tx" => {
-                    let raw = body.as_array().unwrap().iter().map(|tx| bytes(tx.as_str().unwrap()));
+                    let raw = body
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|tx| bytes(tx.as_str().unwrap()));
                     plain.mempool.extend(raw.map(|raw| sha512_256(&raw)));
                 }
                 _ => {}
@@ -90,7 +101,9 @@ impl Plain {
             ..Census::default()
         };
         for block in self.blocks.values() {
-            list(block, "transactions").iter().for_each(|tx| add(&mut census.statuses, text(tx, "status")));
+            list(block, "transactions")
+                .iter()
+                .for_each(|tx| add(&mut census.statuses, text(tx, "status")));
             valid_events(block).for_each(|event| add(&mut census.events, text(event, "type")));
         }
         census
@@ -125,7 +138,9 @@ async fn grouped(db: &TestDb, name: &str, table: &str) -> Counts {
 }
 
 async fn stored(db: &TestDb) -> Census {
-    let count = async |table| u64::try_from(db.number(&format!("select count(*) from {table}")).await).unwrap();
+    let count = async |table| {
+        u64::try_from(db.number(&format!("select count(*) from {table}")).await).unwrap()
+    };
     Census {
         blocks: count("block").await,
         burn_blocks: count("burn_block").await,
@@ -142,14 +157,31 @@ struct Case {
     tip_height: i64,
 }
 
-const NAKAMOTO: Case = Case { file: "nakamoto.ndjson.gz", tip_begins: "0x54079698", tip_height: 405 };
-const MOCKNET: Case = Case { file: "mocknet.ndjson.gz", tip_begins: "0x36141dc7", tip_height: 382 };
-const EPOCH_3: Case =
-    Case { file: "archive-epoch-3-transition.tsv.gz", tip_begins: "0xf5be33ab", tip_height: 50 };
-const MAINNET_REORG: Case =
-    Case { file: "archive-mainnet-reorg.tsv.gz", tip_begins: "0x68fb02f8", tip_height: 47 };
-const OLD_MOCKNET: Case =
-    Case { file: "archive-mocknet.tsv.gz", tip_begins: "0x76cd67a6", tip_height: 28 };
+const NAKAMOTO: Case = Case {
+    file: "nakamoto.ndjson.gz",
+    tip_begins: "0x54079698",
+    tip_height: 405,
+};
+const MOCKNET: Case = Case {
+    file: "mocknet.ndjson.gz",
+    tip_begins: "0x36141dc7",
+    tip_height: 382,
+};
+const EPOCH_3: Case = Case {
+    file: "archive-epoch-3-transition.tsv.gz",
+    tip_begins: "0xf5be33ab",
+    tip_height: 50,
+};
+const MAINNET_REORG: Case = Case {
+    file: "archive-mainnet-reorg.tsv.gz",
+    tip_begins: "0x68fb02f8",
+    tip_height: 47,
+};
+const OLD_MOCKNET: Case = Case {
+    file: "archive-mocknet.tsv.gz",
+    tip_begins: "0x76cd67a6",
+    tip_height: 28,
+};
 
 fn everything() -> Config {
     config(&[("network", "\"devnet\"")])
@@ -170,7 +202,9 @@ async fn mirrored(file: &Path, config: &Config, orders: Vec<Order>, blocks: u64)
             Ok(())
         } else {
             let detached = in_state(&db, 3).await;
-            Err(format!("{there} of {blocks} blocks, {waiting} payloads wait, {detached} are detached"))
+            Err(format!(
+                "{there} of {blocks} blocks, {waiting} payloads wait, {detached} are detached"
+            ))
         }
     })
     .await;
@@ -179,7 +213,12 @@ async fn mirrored(file: &Path, config: &Config, orders: Vec<Order>, blocks: u64)
 }
 
 fn shuffled(seed: u64) -> Order {
-    Order { shuffle_window: 20, duplicate_percent: 30, seed, ..Order::default() }
+    Order {
+        shuffle_window: 20,
+        duplicate_percent: 30,
+        seed,
+        ..Order::default()
+    }
 }
 
 /// Counts, tip and digests of a recording, in order and shuffled.
@@ -188,23 +227,43 @@ fn mirror_case(case: &Case) {
     let file: PathBuf = folder.join(case.file);
     run(async {
         let expected = Plain::read(&file).census();
-        let db = mirrored(&file, &everything(), vec![Order::default()], expected.blocks).await;
+        let db = mirrored(
+            &file,
+            &everything(),
+            vec![Order::default()],
+            expected.blocks,
+        )
+        .await;
         assert_eq!(in_state(&db, 4).await, 0, "quarantined");
         assert_eq!(in_state(&db, 3).await, 0, "detached");
-        assert!(tip(&db).await.unwrap().starts_with(case.tip_begins), "{:?}", tip(&db).await);
-        assert_eq!(db.number("select max(height) from canonical").await, case.tip_height);
+        assert!(
+            tip(&db).await.unwrap().starts_with(case.tip_begins),
+            "{:?}",
+            tip(&db).await
+        );
+        assert_eq!(
+            db.number("select max(height) from canonical").await,
+            case.tip_height
+        );
         assert_eq!(stored(&db).await, expected);
         assert_verifies(&db).await;
         println!("{}: {expected:?}", case.file);
 
         let orders = vec![shuffled(1), shuffled(2)];
         let other = mirrored(&file, &everything(), orders, expected.blocks).await;
-        assert_eq!(fingerprint(&other).await, fingerprint(&db).await, "shuffled");
+        assert_eq!(
+            fingerprint(&other).await,
+            fingerprint(&db).await,
+            "shuffled"
+        );
         assert_eq!(stored(&other).await, expected, "shuffled");
         assert_verifies(&other).await;
         let rebuilds = other.number("select max(generation) from mirror").await
             - other.number("select count(*) from reorg").await;
-        println!("{}: began lower or anew {rebuilds} times when shuffled", case.file);
+        println!(
+            "{}: began lower or anew {rebuilds} times when shuffled",
+            case.file
+        );
         db.drop().await;
         other.drop().await;
     });
@@ -239,7 +298,9 @@ fn an_archive_of_an_old_mocknet() {
 fn the_plain_count_is_the_recorders_own() {
     let Some(folder) = fixtures() else { return };
     let census = Plain::read(&folder.join(NAKAMOTO.file)).census();
-    let counts = |pairs: &[(&str, u64)]| -> Counts { pairs.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect() };
+    let counts = |pairs: &[(&str, u64)]| -> Counts {
+        pairs.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect()
+    };
     assert_eq!((census.blocks, census.burn_blocks), (406, 192));
     let events = [
         ("contract_event", 681),
@@ -255,20 +316,37 @@ fn the_plain_count_is_the_recorders_own() {
         ("nft_burn_event", 1),
     ];
     assert_eq!(census.events, counts(&events));
-    let statuses = [("success", 766), ("abort_by_response", 266), ("abort_by_post_condition", 1)];
+    let statuses = [
+        ("success", 766),
+        ("abort_by_response", 266),
+        ("abort_by_post_condition", 1),
+    ];
     assert_eq!(census.statuses, counts(&statuses));
 }
 
 const DEPLOYER: &str = "ST3YQGBH9XW55MCH5G02ZXJJJ730ZV4BNC7CJ9F4M";
-const CONTRACTS: [&str; 4] =
-    ["escrow-multi-token", "freelance-data", "freelance-security", "achievement-nfts"];
+const CONTRACTS: [&str; 4] = [
+    "escrow-multi-token",
+    "freelance-data",
+    "freelance-security",
+    "achievement-nfts",
+];
 
 /// The contracts that an event names in any role.
 fn named(event: &Json) -> Vec<&str> {
     let body = &event[text(event, "type")];
-    let fields = ["contract_identifier", "asset_identifier", "sender", "recipient"];
+    let fields = [
+        "contract_identifier",
+        "asset_identifier",
+        "sender",
+        "recipient",
+    ];
     let contract_of = |text: &'_ str| text.split("::").next().unwrap().len();
-    fields.iter().filter_map(|f| body[*f].as_str()).map(|text| &text[..contract_of(text)]).collect()
+    fields
+        .iter()
+        .filter_map(|f| body[*f].as_str())
+        .map(|text| &text[..contract_of(text)])
+        .collect()
 }
 
 /// (block, txid) of what concerns the contracts, and how many events belong to it.
@@ -277,12 +355,16 @@ fn concerned(plain: &Plain, contracts: &BTreeSet<String>) -> BTreeMap<(String, S
     for (id, block) in &plain.blocks {
         let calls = list(block, "transactions").iter().filter(|tx| {
             let raw = Transaction::decode(&bytes(text(tx, "raw_tx"))).ok();
-            raw.and_then(|raw| raw.contract_id()).is_some_and(|c| contracts.contains(&c.to_string()))
+            raw.and_then(|raw| raw.contract_id())
+                .is_some_and(|c| contracts.contains(&c.to_string()))
         });
-        let told = valid_events(block).filter(|e| named(e).iter().any(|name| contracts.contains(*name)));
+        let told =
+            valid_events(block).filter(|e| named(e).iter().any(|name| contracts.contains(*name)));
         let txids: BTreeSet<&str> = calls.chain(told).map(|json| text(json, "txid")).collect();
         for txid in txids {
-            let events = valid_events(block).filter(|e| text(e, "txid") == txid).count() as u64;
+            let events = valid_events(block)
+                .filter(|e| text(e, "txid") == txid)
+                .count() as u64;
             kept.insert((id.clone(), txid.to_owned()), events);
         }
     }
@@ -294,11 +376,17 @@ fn only_what_concerns_the_followed_contracts() {
     let Some(folder) = fixtures() else { return };
     let file = folder.join(NAKAMOTO.file);
     run(async {
-        let contracts: BTreeSet<String> = CONTRACTS.iter().map(|name| format!("{DEPLOYER}.{name}")).collect();
+        let contracts: BTreeSet<String> = CONTRACTS
+            .iter()
+            .map(|name| format!("{DEPLOYER}.{name}"))
+            .collect();
         let plain = Plain::read(&file);
         let expected = concerned(&plain, &contracts);
         let listed = format!("{:?}", contracts.iter().collect::<Vec<_>>());
-        let config = config(&[("follow.mirror", "\"followed\""), ("follow.contracts", &listed)]);
+        let config = config(&[
+            ("follow.mirror", "\"followed\""),
+            ("follow.contracts", &listed),
+        ]);
         let blocks = plain.blocks.len() as u64;
         let db = mirrored(&file, &config, vec![Order::default()], blocks).await;
         let lines = db
@@ -314,12 +402,18 @@ fn only_what_concerns_the_followed_contracts() {
             .lines()
             .map(|line| {
                 let words: Vec<_> = line.split(' ').collect();
-                ((words[0].to_owned(), words[1].to_owned()), words[2].parse().unwrap())
+                (
+                    (words[0].to_owned(), words[1].to_owned()),
+                    words[2].parse().unwrap(),
+                )
             })
             .collect();
         assert_eq!(kept, expected);
         let events: u64 = expected.values().sum();
-        assert_eq!(db.number("select count(*) from event").await, i64::try_from(events).unwrap());
+        assert_eq!(
+            db.number("select count(*) from event").await,
+            i64::try_from(events).unwrap()
+        );
         println!("kept {} transactions and {events} events", expected.len());
         assert!(!expected.is_empty() && events > 0);
         assert_verifies(&db).await;

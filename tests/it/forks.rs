@@ -4,21 +4,29 @@ use stxworx::recording::Entry;
 use stxworx::workload::{Block, BurnBlock, ChainBuilder, ChainOptions, Fork};
 
 use crate::support::chain::{
-    Engine, assert_outbox_leads_here, break_commits, busy, busy_branch, busy_tx, canonical_ids, commits,
-    entries, in_state, mirror_of, put_all, reorgs, tenure_extend,
+    Engine, assert_outbox_leads_here, break_commits, busy, busy_branch, busy_tx, canonical_ids,
+    commits, entries, in_state, mirror_of, put_all, reorgs, tenure_extend,
 };
 use crate::support::db::TestDb;
 use crate::support::mirror::{assert_verifies, canonical_digests, fingerprint, tip};
 use crate::support::run;
 
 fn chain(seed: u64) -> ChainBuilder {
-    ChainBuilder::new(ChainOptions { seed, ..ChainOptions::default() })
+    ChainBuilder::new(ChainOptions {
+        seed,
+        ..ChainOptions::default()
+    })
 }
 
 /// Genesis and blocks on it in the first tenure, and their payloads.
 fn start(chain: &ChainBuilder, count: usize) -> (Vec<Block>, Vec<Entry>) {
     let mut blocks = vec![chain.root()];
-    blocks.extend(busy_branch(chain, &chain.root(), &chain.first_tenure(), count));
+    blocks.extend(busy_branch(
+        chain,
+        &chain.root(),
+        &chain.first_tenure(),
+        count,
+    ));
     let mut payloads = vec![chain.first_tenure().entry()];
     payloads.extend(entries(&blocks));
     (blocks, payloads)
@@ -33,7 +41,10 @@ async fn assert_sound(db: &TestDb) {
 
 /// The canonical chain is this, and its digests are those of a mirror that saw nothing else.
 async fn assert_mirrors_only(db: &TestDb, canonical: &[Block], burn: &[Entry]) {
-    let ids: Vec<_> = canonical.iter().map(|b| hex::encode(b.index_block_hash)).collect();
+    let ids: Vec<_> = canonical
+        .iter()
+        .map(|b| hex::encode(b.index_block_hash))
+        .collect();
     assert_eq!(canonical_ids(db).await, ids);
     let plain = TestDb::new().await;
     mirror_of(&plain, burn.iter().chain(&entries(canonical))).await;
@@ -42,12 +53,20 @@ async fn assert_mirrors_only(db: &TestDb, canonical: &[Block], burn: &[Entry]) {
 }
 
 fn burn_entries(payloads: &[Entry]) -> Vec<Entry> {
-    payloads.iter().filter(|e| e.path == "/new_burn_block").cloned().collect()
+    payloads
+        .iter()
+        .filter(|e| e.path == "/new_burn_block")
+        .cloned()
+        .collect()
 }
 
 /// Feeds one payload and says how long it took until the tip was another, and how much of it was commits.
 async fn measure_switch(db: &TestDb, engine: &Engine, entry: &Entry) -> String {
-    let before = (tip(db).await, engine.commit_seconds(), std::time::Instant::now());
+    let before = (
+        tip(db).await,
+        engine.commit_seconds(),
+        std::time::Instant::now(),
+    );
     put_all(&db.pool, [entry]).await;
     engine.wake.notify_one();
     while tip(db).await == before.0 {
@@ -56,7 +75,10 @@ async fn measure_switch(db: &TestDb, engine: &Engine, entry: &Entry) -> String {
     }
     let visible = before.2.elapsed().as_secs_f64() * 1000.0;
     engine.quiet(db).await;
-    format!("stored to visible {visible:.1} ms, commits {:.1} ms", (engine.commit_seconds() - before.1) * 1000.0)
+    format!(
+        "stored to visible {visible:.1} ms, commits {:.1} ms",
+        (engine.commit_seconds() - before.1) * 1000.0
+    )
 }
 
 /// Feeds payloads; measures the ones at these places.
@@ -64,7 +86,10 @@ async fn feed_measuring(db: &TestDb, engine: &Engine, payloads: &[Entry], switch
     let mut from = 0;
     for at in switches {
         engine.feed(db, &payloads[from..*at]).await;
-        println!("switch at payload {at}: {}", measure_switch(db, engine, &payloads[*at]).await);
+        println!(
+            "switch at payload {at}: {}",
+            measure_switch(db, engine, &payloads[*at]).await
+        );
         from = at + 1;
     }
     engine.feed(db, &payloads[from..]).await;
@@ -117,7 +142,11 @@ fn bitcoin_makes_a_lower_block_canonical() {
         engine.feed(&db, &payloads).await;
         let (burn, stacks) = fork.entries.split_at(3);
         engine.feed(&db, burn).await;
-        assert_eq!(tip(&db).await, Some(blocks[4].id()), "the last block that Bitcoin still carries");
+        assert_eq!(
+            tip(&db).await,
+            Some(blocks[4].id()),
+            "the last block that Bitcoin still carries"
+        );
         assert_sound(&db).await;
         engine.feed(&db, stacks).await;
         assert_eq!(reorgs(&db).await, ["burn 8 f"]);
@@ -162,18 +191,41 @@ fn a_tenure_that_was_extended_into_an_orphaned_view_dies_from_there() {
         let (blocks, payloads) = start(&chain, 3);
         let view = chain.burn_block(&chain.first_tenure());
         let top = blocks.last().unwrap();
-        let extended = chain.block(top).tx(tenure_extend(&chain, top, &view)).tx(busy_tx(&chain, 1)).build();
+        let extended = chain
+            .block(top)
+            .tx(tenure_extend(&chain, top, &view))
+            .tx(busy_tx(&chain, 1))
+            .build();
         let more = busy(&chain, &extended, 1).build();
         let mut rivals: Vec<BurnBlock> = vec![chain.burn_block(&chain.first_tenure())];
         rivals.push(chain.burn_block(&rivals[0]));
         let db = TestDb::new().await;
         let engine = Engine::start(&db);
-        engine.feed(&db, payloads.iter().chain(&[view.entry(), extended.entry(), more.entry()])).await;
+        engine
+            .feed(
+                &db,
+                payloads
+                    .iter()
+                    .chain(&[view.entry(), extended.entry(), more.entry()]),
+            )
+            .await;
         assert_eq!(tip(&db).await, Some(more.id()));
-        engine.feed(&db, &rivals.iter().map(BurnBlock::entry).collect::<Vec<_>>()).await;
-        assert_eq!(tip(&db).await, Some(top.id()), "the sortition lives, the view does not");
+        engine
+            .feed(
+                &db,
+                &rivals.iter().map(BurnBlock::entry).collect::<Vec<_>>(),
+            )
+            .await;
+        assert_eq!(
+            tip(&db).await,
+            Some(top.id()),
+            "the sortition lives, the view does not"
+        );
         // The same tenure extended into the view that holds now, from the block that is left.
-        let again = chain.block(top).tx(tenure_extend(&chain, top, &rivals[1])).build();
+        let again = chain
+            .block(top)
+            .tx(tenure_extend(&chain, top, &rivals[1]))
+            .build();
         engine.feed(&db, &[again.entry()]).await;
         engine.stop().await;
         assert_eq!(tip(&db).await, Some(again.id()));
@@ -192,9 +244,19 @@ fn a_transaction_in_two_blocks_has_two_statuses() {
         let tx = busy_tx(&chain, 7);
         let old = chain.block(top).tx(tx.clone()).build();
         let tenure = chain.burn_block(&chain.burn_tip());
-        let new = chain.block(top).tenure(&tenure).tx(tx.clone().refused(117)).build();
+        let new = chain
+            .block(top)
+            .tenure(&tenure)
+            .tx(tx.clone().refused(117))
+            .build();
         let db = TestDb::new().await;
-        mirror_of(&db, payloads.iter().chain(&[old.entry(), tenure.entry(), new.entry()])).await;
+        mirror_of(
+            &db,
+            payloads
+                .iter()
+                .chain(&[old.entry(), tenure.entry(), new.entry()]),
+        )
+        .await;
         let of = |block: &Block| {
             format!(
                 "select concat_ws(' ', t.status, (select count(*) from event e where (e.block_id, e.tx_index) = (t.block_id, t.tx_index)))
@@ -205,12 +267,18 @@ fn a_transaction_in_two_blocks_has_two_statuses() {
             )
         };
         assert_eq!(db.text(of(&old)).await.as_deref(), Some("success 3"));
-        assert_eq!(db.text(of(&new)).await.as_deref(), Some("abort_by_response 0"));
+        assert_eq!(
+            db.text(of(&new)).await.as_deref(),
+            Some("abort_by_response 0")
+        );
         let canonical = format!(
             "select string_agg(status, ',') from canonical_transaction where txid = '\\x{}'",
             hex::encode(tx.txid())
         );
-        assert_eq!(db.text(canonical).await.as_deref(), Some("abort_by_response"));
+        assert_eq!(
+            db.text(canonical).await.as_deref(),
+            Some("abort_by_response")
+        );
         assert_sound(&db).await;
         db.drop().await;
     });
@@ -225,7 +293,9 @@ fn a_missing_block_arrives_fifty_blocks_late() {
         let late = payloads[10].clone();
         let db = TestDb::new().await;
         let engine = Engine::start(&db);
-        engine.feed(&db, payloads.iter().filter(|e| **e != late)).await;
+        engine
+            .feed(&db, payloads.iter().filter(|e| **e != late))
+            .await;
         assert_eq!(tip(&db).await, Some(blocks[8].id()));
         assert_eq!(in_state(&db, 3).await, 51);
         assert_sound(&db).await;
@@ -245,14 +315,24 @@ fn at_equal_height_the_later_sortition_wins_in_either_order() {
         let chain = chain(7);
         let (blocks, payloads) = start(&chain, 5);
         let top = blocks.last().unwrap();
-        let tenures = [chain.burn_block(&chain.burn_tip()), chain.burn_block(&chain.burn_tip())];
+        let tenures = [
+            chain.burn_block(&chain.burn_tip()),
+            chain.burn_block(&chain.burn_tip()),
+        ];
         let rivals = [&tenures[0], &tenures[1]].map(|t| busy(&chain, top, 1).tenure(t).build());
         assert!(rivals[0].tenure.height < rivals[1].tenure.height);
         let mut seen = Vec::new();
         for order in [[0, 1], [1, 0]] {
             let db = TestDb::new().await;
             let engine = Engine::start(&db);
-            engine.feed(&db, payloads.iter().chain(&[tenures[0].entry(), tenures[1].entry()])).await;
+            engine
+                .feed(
+                    &db,
+                    payloads
+                        .iter()
+                        .chain(&[tenures[0].entry(), tenures[1].entry()]),
+                )
+                .await;
             engine.feed(&db, [&rivals[order[0]].entry()]).await;
             engine.feed(&db, [&rivals[order[1]].entry()]).await;
             engine.stop().await;
@@ -272,7 +352,9 @@ fn a_final_block_that_bitcoin_leaves_is_counted_and_left() {
         let (mut blocks, mut payloads) = start(&chain, 2);
         for _ in 0..8 {
             let tenure = chain.burn_block(&chain.burn_tip());
-            let block = busy(&chain, blocks.last().unwrap(), 1).tenure(&tenure).build();
+            let block = busy(&chain, blocks.last().unwrap(), 1)
+                .tenure(&tenure)
+                .build();
             payloads.extend([tenure.entry(), block.entry()]);
             blocks.push(block);
         }
@@ -298,7 +380,11 @@ fn an_empty_genesis_first_is_replaced_by_the_full_one() {
         mirror_of(&full, payloads.iter().chain([&chain.genesis_again()])).await;
         for place in [1, 5, payloads.len()] {
             let db = TestDb::new().await;
-            let mut order: Vec<Entry> = payloads.iter().filter(|e| **e != chain.root().entry()).cloned().collect();
+            let mut order: Vec<Entry> = payloads
+                .iter()
+                .filter(|e| **e != chain.root().entry())
+                .cloned()
+                .collect();
             order.insert(0, chain.genesis_again());
             order.insert(place, chain.root().entry());
             let engine = Engine::start(&db);
@@ -306,7 +392,11 @@ fn an_empty_genesis_first_is_replaced_by_the_full_one() {
                 engine.feed(&db, [entry]).await;
             }
             engine.stop().await;
-            assert_eq!(fingerprint(&db).await, fingerprint(&full).await, "the full one at place {place}");
+            assert_eq!(
+                fingerprint(&db).await,
+                fingerprint(&full).await,
+                "the full one at place {place}"
+            );
             assert_eq!(in_state(&db, 6).await, 1);
             assert_sound(&db).await;
             db.drop().await;
@@ -317,7 +407,11 @@ fn an_empty_genesis_first_is_replaced_by_the_full_one() {
 
 /// Blocks of heights 3 to 9 of a chain whose lower part was never announced.
 fn from_height_three(seed: u64) -> (Vec<Block>, Vec<Entry>) {
-    let chain = ChainBuilder::new(ChainOptions { seed, root_height: 2, ..ChainOptions::default() });
+    let chain = ChainBuilder::new(ChainOptions {
+        seed,
+        root_height: 2,
+        ..ChainOptions::default()
+    });
     let blocks = busy_branch(&chain, &chain.root(), &chain.first_tenure(), 7);
     let payloads = entries(&blocks);
     (blocks, payloads)
@@ -338,7 +432,9 @@ fn a_mirror_that_began_late_begins_lower_when_it_can() {
                 engine.feed(&db, [&payloads[place]]).await;
             }
             engine.stop().await;
-            let origin = db.text("select '0x' || encode(origin, 'hex') from mirror").await;
+            let origin = db
+                .text("select '0x' || encode(origin, 'hex') from mirror")
+                .await;
             assert_eq!(origin, Some(blocks[0].id()), "{late:?}");
             assert_eq!(fingerprint(&db).await, fingerprint(&whole).await);
             assert_eq!(in_state(&db, 3).await, 0);
@@ -354,7 +450,10 @@ fn a_mirror_that_began_late_begins_lower_when_it_can() {
 fn eventful(chain: &ChainBuilder) -> Vec<Entry> {
     let (mut blocks, payloads) = start(chain, 4);
     let side = busy_branch(chain, &blocks[2], &chain.burn_block(&chain.burn_tip()), 4);
-    let mut order: Vec<Entry> = payloads.into_iter().filter(|e| *e != chain.root().entry()).collect();
+    let mut order: Vec<Entry> = payloads
+        .into_iter()
+        .filter(|e| *e != chain.root().entry())
+        .collect();
     order.insert(0, chain.genesis_again());
     order.push(chain.root().entry());
     let more = busy_branch(chain, &blocks[4], &chain.burn_block(&chain.burn_tip()), 3);
@@ -395,7 +494,11 @@ fn every_commit_may_fail_once() {
             }
             db.drop().await;
         }
-        assert_eq!(differing, [], "(failed commit, duplicates, detached) with another outcome");
+        assert_eq!(
+            differing,
+            [],
+            "(failed commit, duplicates, detached) with another outcome"
+        );
         undisturbed.drop().await;
     });
 }
@@ -426,9 +529,15 @@ fn a_branch_out_of_history_that_memory_no_longer_holds() {
         engine.stop().await;
         assert_eq!(tip(&db).await, Some(branch.last().unwrap().id()));
         assert_eq!(reorgs(&db).await, ["stacks 4200 f"]);
-        let expected: Vec<_> =
-            trunk[..=100].iter().chain(&branch).map(|b| hex::encode(b.index_block_hash)).collect();
-        assert!(canonical_ids(&db).await == expected, "the canonical chain is another");
+        let expected: Vec<_> = trunk[..=100]
+            .iter()
+            .chain(&branch)
+            .map(|b| hex::encode(b.index_block_hash))
+            .collect();
+        assert!(
+            canonical_ids(&db).await == expected,
+            "the canonical chain is another"
+        );
         assert_outbox_leads_here(&db).await;
         db.drop().await;
     });

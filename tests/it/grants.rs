@@ -30,7 +30,9 @@ async fn filled() -> TestDb {
 async fn attempt(db: &TestDb, role: &str, statement: &str) -> Result<(), String> {
     let mut transaction = db.pool.begin().await.unwrap();
     let sql = format!("set local role {role}; {statement}");
-    let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction).await;
+    let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(&mut *transaction)
+        .await;
     transaction.rollback().await.unwrap();
     result.map(|_| ()).map_err(|e| e.to_string())
 }
@@ -80,8 +82,18 @@ fn the_reader_writes_nothing_anywhere() {
             ));
             let column = column.await.unwrap();
             let table = format!("public.{table}");
-            assert_denied(&db, "stxworx_reader", &format!("insert into {table} default values")).await;
-            assert_denied(&db, "stxworx_reader", &format!("update {table} set {column} = default")).await;
+            assert_denied(
+                &db,
+                "stxworx_reader",
+                &format!("insert into {table} default values"),
+            )
+            .await;
+            assert_denied(
+                &db,
+                "stxworx_reader",
+                &format!("update {table} set {column} = default"),
+            )
+            .await;
             assert_denied(&db, "stxworx_reader", &format!("delete from {table}")).await;
             assert_denied(&db, "stxworx_reader", &format!("truncate {table} cascade")).await;
         }
@@ -102,7 +114,10 @@ fn the_pool_of_the_api_is_the_reader() {
     run(async {
         let db = TestDb::new().await;
         let pool = store::pool(&db.url, Access::Read, 2).unwrap();
-        assert_eq!(text(&pool, "select current_user::text").await, "stxworx_reader");
+        assert_eq!(
+            text(&pool, "select current_user::text").await,
+            "stxworx_reader"
+        );
         assert_eq!(text(&pool, "show transaction_read_only").await, "on");
         let refused = sqlx::raw_sql("delete from reorg").execute(&pool).await;
         assert!(refused.is_err());
@@ -115,14 +130,31 @@ fn the_pool_of_the_api_is_the_reader() {
 fn the_writer_may_not_change_or_remove_facts() {
     run(async {
         let db = filled().await;
-        for table in ["block", "event", "transaction", "burn_block", "projection_version", "principal", "reorg"] {
-            let column = if table == "burn_block" { "hash" } else { "height" };
+        for table in [
+            "block",
+            "event",
+            "transaction",
+            "burn_block",
+            "projection_version",
+            "principal",
+            "reorg",
+        ] {
+            let column = if table == "burn_block" {
+                "hash"
+            } else {
+                "height"
+            };
             let column = match table {
                 "principal" => "name",
                 "reorg" => "depth",
                 _ => column,
             };
-            assert_denied(&db, "stxworx_writer", &format!("update {table} set {column} = {column}")).await;
+            assert_denied(
+                &db,
+                "stxworx_writer",
+                &format!("update {table} set {column} = {column}"),
+            )
+            .await;
             assert_denied(&db, "stxworx_writer", &format!("delete from {table}")).await;
         }
         assert_denied(&db, "stxworx_writer", "delete from inbox").await;
@@ -133,21 +165,36 @@ fn the_writer_may_not_change_or_remove_facts() {
 
 /// The same database, with every connection in the role of the writer.
 fn as_writer(db: &TestDb) -> sqlx::PgPool {
-    store::pool(&format!("{}&options=-c%20role=stxworx_writer", db.url), Access::Write, 4).unwrap()
+    store::pool(
+        &format!("{}&options=-c%20role=stxworx_writer", db.url),
+        Access::Write,
+        4,
+    )
+    .unwrap()
 }
 
 async fn put_all(pool: &sqlx::PgPool, small: &SmallChain) {
     for entry in small.entries() {
-        let endpoint = Endpoint::ALL.into_iter().find(|e| format!("/{}", e.path()) == entry.path).unwrap();
+        let endpoint = Endpoint::ALL
+            .into_iter()
+            .find(|e| format!("/{}", e.path()) == entry.path)
+            .unwrap();
         let mut writer = BodyWriter::new().unwrap();
         writer.write(pool, &entry.body).await.unwrap();
-        writer.store(pool, endpoint).await.unwrap_or_else(|e| panic!("{}", stxworx_indexer::error_chain(&e)));
+        writer
+            .store(pool, endpoint)
+            .await
+            .unwrap_or_else(|e| panic!("{}", stxworx_indexer::error_chain(&e)));
     }
 }
 
 fn followed() -> PipelineConfig {
     let config = config(&[]);
-    PipelineConfig { network: "devnet".into(), follow: config.follow, finality_burn_blocks: 6 }
+    PipelineConfig {
+        network: "devnet".into(),
+        follow: config.follow,
+        finality_burn_blocks: 6,
+    }
 }
 
 #[test]
@@ -155,14 +202,27 @@ fn the_writer_may_do_all_that_mirroring_needs() {
     run(async {
         let (db, small) = (TestDb::new().await, small_chain());
         let pool = as_writer(&db);
-        assert_eq!(text(&pool, "select current_user::text").await, "stxworx_writer");
+        assert_eq!(
+            text(&pool, "select current_user::text").await,
+            "stxworx_writer"
+        );
         put_all(&pool, &small).await;
         let cancel = CancellationToken::new();
         let (metrics, wake) = (Arc::new(Metrics::new().unwrap()), Arc::new(Notify::new()));
-        let mut pipeline = tokio::spawn(pipeline::run(pool.clone(), followed(), metrics, wake, cancel.clone()));
+        let mut pipeline = tokio::spawn(pipeline::run(
+            pool.clone(),
+            followed(),
+            metrics,
+            wake,
+            cancel.clone(),
+        ));
         let arrived = eventually("the tip", || async {
             let now = tip(&db).await;
-            if now == Some(small.tip()) { Ok(()) } else { Err(format!("{now:?}")) }
+            if now == Some(small.tip()) {
+                Ok(())
+            } else {
+                Err(format!("{now:?}"))
+            }
         });
         tokio::select! {
             () = arrived => {}

@@ -53,7 +53,11 @@ fn a_block_of_60_mb_is_received_in_pieces_and_mirrored() {
         assert!(db.number("select count(*) from inbox_chunk").await > 2);
         settled(&db).await;
         assert_eq!(tip(&db).await, Some(id));
-        assert_eq!(db.number("select count(*) from event where height = 1").await, 92_000 + 5);
+        assert_eq!(
+            db.number("select count(*) from event where height = 1")
+                .await,
+            92_000 + 5
+        );
         // The same bytes again are one row, and leave no pieces behind.
         let pieces = db.number("select count(*) from inbox_chunk").await;
         assert_eq!(deliver(&app, &entry).await.status(), 200);
@@ -73,8 +77,16 @@ fn junk_of_40_mb_is_quarantined() {
         let junk = Entry::new("/new_block", noise(1, 40 * MB));
         assert_eq!(deliver(&app, &junk).await.status_line, "HTTP/1.1 200 OK");
         settled(&db).await;
-        assert_eq!(db.number("select body_bytes from inbox where state = 4").await, i64::try_from(40 * MB).unwrap());
-        let stored = db.number("select sum(length(body)) + (select sum(length(body)) from inbox_chunk) from inbox").await;
+        assert_eq!(
+            db.number("select body_bytes from inbox where state = 4")
+                .await,
+            i64::try_from(40 * MB).unwrap()
+        );
+        let stored = db
+            .number(
+                "select sum(length(body)) + (select sum(length(body)) from inbox_chunk) from inbox",
+            )
+            .await;
         println!("40 MB of junk are stored in {} MB", stored / 1_000_000);
         app.stop().await.unwrap();
         db.drop().await;
@@ -84,14 +96,20 @@ fn junk_of_40_mb_is_quarantined() {
 /// Peak resident memory of a process, in MB.
 fn peak_mb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("VmHWM");
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024 / 1_000_000
 }
 
 /// Sends a body piece by piece, without ever holding it.
 async fn stream(at: std::net::SocketAddr, path: &str, megabytes: usize) -> String {
     let mut stream = TcpStream::connect(at).await.unwrap();
-    stream.write_all(head("POST", path, megabytes * MB).as_bytes()).await.unwrap();
+    stream
+        .write_all(head("POST", path, megabytes * MB).as_bytes())
+        .await
+        .unwrap();
     let mut piece = noise(2, MB);
     for number in 0..megabytes {
         // Shifted, so that no piece is a copy of the one before.
@@ -115,15 +133,26 @@ fn memory_does_not_grow_with_a_body_that_is_only_kept() {
         assert_eq!(stream(at, "/attachments/new", 200).await, "HTTP/1.1 200 OK");
         let received = peak_mb(daemon.pid());
         eventually("the payload to be kept", || async {
-            let kept = db.number("select count(*) from inbox where state = 5").await;
-            if kept == 1 { Ok(()) } else { Err(kept.to_string()) }
+            let kept = db
+                .number("select count(*) from inbox where state = 5")
+                .await;
+            if kept == 1 {
+                Ok(())
+            } else {
+                Err(kept.to_string())
+            }
         })
         .await;
         let after = peak_mb(daemon.pid());
-        println!("peak memory: {before} MB idle, {received} MB when 200 MB were received, {after} MB when they were processed");
+        println!(
+            "peak memory: {before} MB idle, {received} MB when 200 MB were received, {after} MB when they were processed"
+        );
         assert_eq!(daemon.interrupt().await, Some(0));
         assert!(received < 200, "{received} MB while 200 MB were received");
-        assert!(after < 200, "{after} MB to process 200 MB that are only kept");
+        assert!(
+            after < 200,
+            "{after} MB to process 200 MB that are only kept"
+        );
         db.drop().await;
     });
 }

@@ -18,15 +18,26 @@ type Metrics = BTreeMap<String, (String, String)>;
 
 /// The table of `docs/metrics.md`: name, type, labels, meaning, what to do.
 fn documented() -> Metrics {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let mut metrics = Metrics::new();
     for line in text.lines().filter(|l| l.starts_with("| `")) {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, kind, labels, meaning, cure] = cells[..] else { panic!("five columns: {line}") };
-        assert!(meaning.len() > 10 && cure.len() > 10, "no meaning or no cure: {line}");
+        let [name, kind, labels, meaning, cure] = cells[..] else {
+            panic!("five columns: {line}")
+        };
+        assert!(
+            meaning.len() > 10 && cure.len() > 10,
+            "no meaning or no cure: {line}"
+        );
         let label = labels.split(['`', ':']).nth(1).unwrap_or_default();
         let entry = (kind.to_owned(), label.to_owned());
-        assert!(metrics.insert(name.trim_matches('`').to_owned(), entry).is_none(), "twice: {line}");
+        assert!(
+            metrics
+                .insert(name.trim_matches('`').to_owned(), entry)
+                .is_none(),
+            "twice: {line}"
+        );
     }
     metrics
 }
@@ -54,11 +65,19 @@ async fn provoke(app: &App, db: &TestDb) {
     let small = small_chain();
     app.post(small.entries(), Order::default()).await;
     assert_eq!(deliver(app, &small.entries()[0]).await.status(), 200);
-    assert_eq!(deliver(app, &Entry::new("/nowhere", "x")).await.status(), 404);
-    let of_tomorrow = Event::Other { kind: "of_tomorrow".into(), body: serde_json::json!({}) };
+    assert_eq!(
+        deliver(app, &Entry::new("/nowhere", "x")).await.status(),
+        404
+    );
+    let of_tomorrow = Event::Other {
+        kind: "of_tomorrow".into(),
+        body: serde_json::json!({}),
+    };
     let (alice, bob) = (small.chain.account("alice"), small.chain.account("bob"));
     let tx = small.chain.transfer(&alice, &bob, 1, "").event(of_tomorrow);
-    let next = trade(&small.chain, small.fork.last().unwrap(), 50).tx(tx).build();
+    let next = trade(&small.chain, small.fork.last().unwrap(), 50)
+        .tx(tx)
+        .build();
     assert_eq!(deliver(app, &next.entry()).await.status(), 200);
     settled(db).await;
 }
@@ -72,11 +91,18 @@ fn the_documented_metrics_are_those_that_are_exposed() {
         provoke(&app, &db).await;
         eventually("the height in the database", || async {
             let height = metric(&app, "stxworx_height{stage=\"in_db\"}").await;
-            if height == 5.0 { Ok(()) } else { Err(height.to_string()) }
+            if height == 5.0 {
+                Ok(())
+            } else {
+                Err(height.to_string())
+            }
         })
         .await;
         let reply = get(app.addresses.metrics.unwrap(), "/metrics").await;
-        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4")
+        );
         assert_eq!(exposed(&reply.text()), documented());
         app.stop().await.unwrap();
         db.drop().await;
@@ -108,7 +134,10 @@ fn the_numbers_are_those_of_what_happened() {
         for (name, value) in expected {
             assert_eq!(metric(&app, name).await, value, "{name}");
         }
-        for (table, query) in [("transaction", "select count(*) from transaction"), ("event", "select count(*) from event")] {
+        for (table, query) in [
+            ("transaction", "select count(*) from transaction"),
+            ("event", "select count(*) from event"),
+        ] {
             let name = format!("stxworx_rows_total{{table=\"{table}\"}}");
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
             let rows = db.number(query).await as f64;
@@ -116,7 +145,11 @@ fn the_numbers_are_those_of_what_happened() {
         }
         eventually("nothing to do", || async {
             let idle = metric(&app, "stxworx_stage{stage=\"idle\"}").await;
-            if idle == 1.0 { Ok(()) } else { Err(idle.to_string()) }
+            if idle == 1.0 {
+                Ok(())
+            } else {
+                Err(idle.to_string())
+            }
         })
         .await;
         app.stop().await.unwrap();

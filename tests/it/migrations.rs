@@ -17,7 +17,11 @@ async fn schema(db: &TestDb) -> String {
                        order by table_name, ordinal_position) from information_schema.columns where table_schema = 'public'";
     let rest = "select (select string_agg(indexdef, E'\\n' order by indexname) from pg_indexes where schemaname = 'public')
                     || (select string_agg(pg_get_constraintdef(oid) || conrelid::regclass, E'\\n' order by conname, oid) from pg_constraint where connamespace = 'public'::regnamespace)";
-    format!("{}\n{}", db.text(columns).await.unwrap(), db.text(rest).await.unwrap())
+    format!(
+        "{}\n{}",
+        db.text(columns).await.unwrap(),
+        db.text(rest).await.unwrap()
+    )
 }
 
 async fn applied(db: &TestDb) -> String {
@@ -32,11 +36,17 @@ fn an_empty_database_gets_the_schema_and_a_second_time_changes_nothing() {
         let (empty, expected) = (TestDb::empty().await, TestDb::new().await);
         let first = stxworx_on(&empty, &["migrate"]).await;
         assert_eq!(first.status.code(), Some(0), "{first:?}");
-        assert_eq!(stdout(&first), format!("the schema is at {}\n", migrate::latest_version()));
+        assert_eq!(
+            stdout(&first),
+            format!("the schema is at {}\n", migrate::latest_version())
+        );
         assert_eq!(schema(&empty).await, schema(&expected).await);
         let before = (schema(&empty).await, applied(&empty).await);
         let second = stxworx_on(&empty, &["migrate"]).await;
-        assert_eq!((second.status.code(), stdout(&second)), (Some(0), stdout(&first)));
+        assert_eq!(
+            (second.status.code(), stdout(&second)),
+            (Some(0), stdout(&first))
+        );
         assert_eq!((schema(&empty).await, applied(&empty).await), before);
         empty.drop().await;
         expected.drop().await;
@@ -51,8 +61,14 @@ fn several_daemons_migrate_one_empty_database_at_once() {
         for output in futures::future::join_all(all).await {
             assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         }
-        let versions = db.number("select count(*) from _sqlx_migrations where success").await;
-        assert_eq!(versions, db.number("select count(distinct version) from _sqlx_migrations").await);
+        let versions = db
+            .number("select count(*) from _sqlx_migrations where success")
+            .await;
+        assert_eq!(
+            versions,
+            db.number("select count(distinct version) from _sqlx_migrations")
+                .await
+        );
         db.drop().await;
     });
 }
@@ -96,7 +112,11 @@ fn a_database_of_a_later_version_is_refused() {
         for command in ["migrate", "run", "rebuild"] {
             let refused = stxworx_on(&db, &[command]).await;
             assert_eq!(refused.status.code(), Some(1), "{command}: {refused:?}");
-            assert!(stderr(&refused).contains(&expected), "{command}: {}", stderr(&refused));
+            assert!(
+                stderr(&refused).contains(&expected),
+                "{command}: {}",
+                stderr(&refused)
+            );
         }
         let error = App::start_error(&db, &config(&[])).await;
         assert!(error.contains(&expected), "{error}");
@@ -117,7 +137,11 @@ impl App {
 
 /// Names, one a line.
 async fn listed(db: &TestDb, query: &str) -> String {
-    db.text(format!("select coalesce(string_agg(name, E'\\n' order by name), '') from ({query}) named")).await.unwrap()
+    db.text(format!(
+        "select coalesce(string_agg(name, E'\\n' order by name), '') from ({query}) named"
+    ))
+    .await
+    .unwrap()
 }
 
 #[test]
@@ -141,7 +165,9 @@ fn every_table_and_view_and_every_measure_has_a_comment() {
 
 async fn run_until_refused(db: &TestDb, env: &[(&str, &str)]) -> Output {
     let mut command = stxworx(&["run", "--roles", "indexer"]);
-    command.env("DATABASE_URL", &db.url).envs(env.iter().copied());
+    command
+        .env("DATABASE_URL", &db.url)
+        .envs(env.iter().copied());
     crate::tools::output(command).await
 }
 
@@ -149,19 +175,35 @@ async fn run_until_refused(db: &TestDb, env: &[(&str, &str)]) -> Output {
 fn a_mirror_of_something_else_is_refused_and_not_fenced() {
     run(async {
         let db = filled(&[("follow.mirror", "\"followed\"")]).await;
-        let before = (fingerprint(&db).await, db.number("select writer_epoch from mirror").await);
+        let before = (
+            fingerprint(&db).await,
+            db.number("select writer_epoch from mirror").await,
+        );
         let other_set = run_until_refused(&db, &[("STXWORX_FOLLOW_MIRROR", "all")]).await;
         assert_eq!(other_set.status.code(), Some(1), "{other_set:?}");
         let said = stderr(&other_set);
-        assert!(said.contains("this mirror was built with follow set {"), "{said}");
-        assert!(said.contains("set it back, or rebuild with `stxworx rebuild --yes`"), "{said}");
-        let network = [("STXWORX_FOLLOW_MIRROR", "followed"), ("STXWORX_NETWORK", "mainnet")];
+        assert!(
+            said.contains("this mirror was built with follow set {"),
+            "{said}"
+        );
+        assert!(
+            said.contains("set it back, or rebuild with `stxworx rebuild --yes`"),
+            "{said}"
+        );
+        let network = [
+            ("STXWORX_FOLLOW_MIRROR", "followed"),
+            ("STXWORX_NETWORK", "mainnet"),
+        ];
         let other_network = run_until_refused(&db, &network).await;
         assert_eq!(other_network.status.code(), Some(1));
         let said = stderr(&other_network);
-        let expected = "this mirror was built with network devnet, but the configuration says mainnet";
+        let expected =
+            "this mirror was built with network devnet, but the configuration says mainnet";
         assert!(said.contains(expected), "{said}");
-        let after = (fingerprint(&db).await, db.number("select writer_epoch from mirror").await);
+        let after = (
+            fingerprint(&db).await,
+            db.number("select writer_epoch from mirror").await,
+        );
         assert_eq!(after, before, "a refused daemon claims nothing");
         db.drop().await;
     });
@@ -171,30 +213,58 @@ fn a_mirror_of_something_else_is_refused_and_not_fenced() {
 fn a_rebuild_adopts_another_follow_set_when_told_so() {
     run(async {
         let db = filled(&[]).await;
-        let (before, payloads) = (fingerprint(&db).await, db.number("select count(*) from inbox").await);
+        let (before, payloads) = (
+            fingerprint(&db).await,
+            db.number("select count(*) from inbox").await,
+        );
         let rebuild = |arguments: &'static [&'static str]| {
             let mut command = stxworx(arguments);
-            command.env("DATABASE_URL", &db.url).env("STXWORX_FOLLOW_MIRROR", "followed");
-            command.env("STXWORX_FOLLOW_CONTRACTS", "").env("STXWORX_FOLLOW_PRINCIPALS", "");
+            command
+                .env("DATABASE_URL", &db.url)
+                .env("STXWORX_FOLLOW_MIRROR", "followed");
+            command
+                .env("STXWORX_FOLLOW_CONTRACTS", "")
+                .env("STXWORX_FOLLOW_PRINCIPALS", "");
             crate::tools::output(command)
         };
         let dry = rebuild(&["rebuild"]).await;
         assert_eq!(dry.status.code(), Some(0), "{dry:?}");
-        let said = format!("would empty the derived tables and mark {payloads} stored payloads as not yet processed; add --yes to do it\n");
+        let said = format!(
+            "would empty the derived tables and mark {payloads} stored payloads as not yet processed; add --yes to do it\n"
+        );
         assert_eq!(stdout(&dry), said);
-        assert_eq!(fingerprint(&db).await, before, "a rehearsal changes nothing");
-        assert_eq!(db.number("select count(*) from inbox where state = 0").await, 0);
+        assert_eq!(
+            fingerprint(&db).await,
+            before,
+            "a rehearsal changes nothing"
+        );
+        assert_eq!(
+            db.number("select count(*) from inbox where state = 0")
+                .await,
+            0
+        );
 
         let done = rebuild(&["rebuild", "--yes"]).await;
         assert_eq!(done.status.code(), Some(0), "{done:?}");
         assert!(stdout(&done).starts_with(&format!("{payloads} payloads will be processed anew")));
         assert_eq!(db.number("select count(*) from block").await, 0);
-        let none = [("follow.mirror", "\"followed\""), ("follow.contracts", "[]")];
+        let none = [
+            ("follow.mirror", "\"followed\""),
+            ("follow.contracts", "[]"),
+        ];
         let app = App::start(&db, &config(&none)).await;
         settled(&db).await;
         app.stop().await.unwrap();
-        assert_eq!(db.number("select count(*) from block").await, 7, "every header is kept");
-        assert_eq!(db.number("select count(*) from event").await, 0, "nothing is followed");
+        assert_eq!(
+            db.number("select count(*) from block").await,
+            7,
+            "every header is kept"
+        );
+        assert_eq!(
+            db.number("select count(*) from event").await,
+            0,
+            "nothing is followed"
+        );
         assert_ne!(fingerprint(&db).await, before);
         assert_verifies(&db).await;
         db.drop().await;

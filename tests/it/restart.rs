@@ -38,12 +38,26 @@ struct Process(Child);
 impl Process {
     fn start(db: &TestDb, ports: &Ports) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stxworx"));
-        command.arg("run").env_clear().env("DATABASE_URL", &db.url).env("STXWORX_LOG_LEVEL", "error");
-        let names = ["STXWORX_OBSERVER_LISTEN", "STXWORX_API_LISTEN", "STXWORX_METRICS_LISTEN"];
+        command
+            .arg("run")
+            .env_clear()
+            .env("DATABASE_URL", &db.url)
+            .env("STXWORX_LOG_LEVEL", "error");
+        let names = [
+            "STXWORX_OBSERVER_LISTEN",
+            "STXWORX_API_LISTEN",
+            "STXWORX_METRICS_LISTEN",
+        ];
         for (name, port) in names.iter().zip(ports.0) {
             command.env(name, format!("127.0.0.1:{port}"));
         }
-        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+        Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     fn kill(mut self) {
@@ -82,15 +96,27 @@ fn payloads() -> Vec<Entry> {
     }
     let chain = ChainBuilder::new(ChainOptions::default());
     let mut blocks = vec![chain.root()];
-    blocks.extend(busy_branch(&chain, &chain.root(), &chain.first_tenure(), 1_500));
+    blocks.extend(busy_branch(
+        &chain,
+        &chain.root(),
+        &chain.first_tenure(),
+        1_500,
+    ));
     entries(&blocks)
 }
 
 /// Delivers as a node does: again and again until each payload is taken.
-fn deliver(payloads: &[Entry], ports: &Ports, cancel: &CancellationToken) -> JoinHandle<PostSummary> {
+fn deliver(
+    payloads: &[Entry],
+    ports: &Ports,
+    cancel: &CancellationToken,
+) -> JoinHandle<PostSummary> {
     let source = payloads.to_vec().into_iter().map(Ok::<_, RecordingError>);
     // A short timeout makes the waiting times between attempts short.
-    let options = PostOptions { timeout: Duration::from_secs(1), ..PostOptions::new(ports.observer()) };
+    let options = PostOptions {
+        timeout: Duration::from_secs(1),
+        ..PostOptions::new(ports.observer())
+    };
     let cancel = cancel.clone();
     tokio::spawn(async move { post(source, &options, &cancel, &mut |_| {}).await.unwrap() })
 }
@@ -102,19 +128,32 @@ async fn in_inbox(db: &TestDb) -> usize {
 async fn at_least(db: &TestDb, count: usize) {
     eventually("deliveries", || async {
         let there = in_inbox(db).await;
-        if there >= count { Ok(()) } else { Err(format!("{there} of {count}")) }
+        if there >= count {
+            Ok(())
+        } else {
+            Err(format!("{there} of {count}"))
+        }
     })
     .await;
 }
 
 /// Each payload once, as its hash.
 fn hashes(payloads: &[Entry]) -> BTreeSet<String> {
-    payloads.iter().map(|entry| hex::encode(Sha256::digest(&entry.body))).collect()
+    payloads
+        .iter()
+        .map(|entry| hex::encode(Sha256::digest(&entry.body)))
+        .collect()
 }
 
 async fn stored_hashes(db: &TestDb) -> BTreeSet<String> {
-    let lines = db.text("select string_agg(encode(sha256, 'hex'), E'\\n') from inbox").await;
-    lines.unwrap_or_default().lines().map(str::to_owned).collect()
+    let lines = db
+        .text("select string_agg(encode(sha256, 'hex'), E'\\n') from inbox")
+        .await;
+    lines
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 async fn undisturbed(payloads: &[Entry]) -> (String, String) {
@@ -147,15 +186,25 @@ fn killed_five_times_and_nothing_is_lost() {
             process = Process::start(&db, &ports);
         }
         let summary = delivery.await.unwrap();
-        println!("{} payloads delivered, {} attempts failed", summary.payloads, summary.retries);
+        println!(
+            "{} payloads delivered, {} attempts failed",
+            summary.payloads, summary.retries
+        );
         assert!(summary.retries > 0, "no kill was felt");
         eventually("the undisturbed mirror", || async {
             let waiting = in_state(&db, 0).await;
             let same = waiting == 0 && fingerprint(&db).await == expected;
-            if same { Ok(()) } else { Err(format!("{waiting} payloads wait, or the digests differ")) }
+            if same {
+                Ok(())
+            } else {
+                Err(format!("{waiting} payloads wait, or the digests differ"))
+            }
         })
         .await;
-        assert!(stored_hashes(&db).await == distinct, "the inbox holds other payloads than were delivered");
+        assert!(
+            stored_hashes(&db).await == distinct,
+            "the inbox holds other payloads than were delivered"
+        );
         assert_verifies(&db).await;
         process.kill();
         db.drop().await;
@@ -174,10 +223,16 @@ fn asked_to_end_under_load_it_ends_in_order() {
         let asked = Instant::now();
         let ended = tokio::time::timeout(Duration::from_secs(10), process.ended()).await;
         let status = ended.expect("an end within ten seconds");
-        println!("ended {:.0} ms after SIGTERM: {status}", asked.elapsed().as_secs_f64() * 1000.0);
+        println!(
+            "ended {:.0} ms after SIGTERM: {status}",
+            asked.elapsed().as_secs_f64() * 1000.0
+        );
         assert_eq!(status.code(), Some(0));
         cancel.cancel();
-        assert!(delivery.await.unwrap().cancelled, "the load was over before the end");
+        assert!(
+            delivery.await.unwrap().cancelled,
+            "the load was over before the end"
+        );
         assert_verifies(&db).await;
         db.drop().await;
     });

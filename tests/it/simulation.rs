@@ -17,12 +17,14 @@ use crate::support::db::TestDb;
 use crate::support::mirror::{assert_verifies, fingerprint};
 use crate::support::run;
 
-const DEFAULT_STEPS: u64 = 1_500;
+const DEFAULT_STEPS: u64 = 800;
 /// Orders of delivery tried with each world.
 const RUNS_PER_WORLD: u64 = 4;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text:?}")))
+    std::env::var(name).map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}={text:?}"))
+    })
 }
 
 /// A chain in the making: Bitcoin with forks, Stacks with more of them.
@@ -36,13 +38,20 @@ struct World {
 
 /// One of the last few, mostly the very last.
 fn recent<'a, T>(rng: &mut SeededRng, items: &'a [T], reach: usize) -> &'a T {
-    let back = if rng.percent(60) { 0 } else { rng.index(reach.min(items.len())) };
+    let back = if rng.percent(60) {
+        0
+    } else {
+        rng.index(reach.min(items.len()))
+    };
     &items[items.len() - 1 - back]
 }
 
 impl World {
     fn new(seed: u64) -> Self {
-        let chain = ChainBuilder::new(ChainOptions { seed, ..ChainOptions::default() });
+        let chain = ChainBuilder::new(ChainOptions {
+            seed,
+            ..ChainOptions::default()
+        });
         let first = chain.first_tenure();
         let payloads = vec![chain.root().entry(), first.entry()];
         let mut world = Self {
@@ -136,7 +145,12 @@ async fn pause(rng: &mut SeededRng) {
     tokio::time::sleep(Duration::from_micros(rng.below(micros + 1))).await;
 }
 
-async fn deliver_with_faults(db: &TestDb, deliveries: &[Entry], rng: &mut SeededRng, steps: &mut Steps) {
+async fn deliver_with_faults(
+    db: &TestDb,
+    deliveries: &[Entry],
+    rng: &mut SeededRng,
+    steps: &mut Steps,
+) {
     // Few, because the writer waits longer after each in a row.
     let broken: Vec<u64> = (0..2).map(|_| rng.between(1, 40)).collect();
     break_commits(db, &broken).await;
@@ -166,7 +180,10 @@ struct Named(u64, u64);
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("failed: STXWORX_SIM_SEED={}, delivery {} of {RUNS_PER_WORLD}", self.0, self.1);
+            eprintln!(
+                "failed: STXWORX_SIM_SEED={}, delivery {} of {RUNS_PER_WORLD}",
+                self.0, self.1
+            );
         }
     }
 }
@@ -176,7 +193,10 @@ async fn simulate(seed: u64, steps: &mut Steps) {
     let world = World::new(seed);
     let reference = TestDb::new().await;
     mirror_of(&reference, &world.payloads).await;
-    assert_eq!((in_state(&reference, 3).await, in_state(&reference, 4).await), (0, 0));
+    assert_eq!(
+        (in_state(&reference, 3).await, in_state(&reference, 4).await),
+        (0, 0)
+    );
     assert_verifies(&reference).await;
     let expected = fingerprint(&reference).await;
     assert!(expected.0.lines().count() == world.blocks.len());
@@ -187,8 +207,16 @@ async fn simulate(seed: u64, steps: &mut Steps) {
         let db = TestDb::new().await;
         deliver_with_faults(&db, &deliveries, &mut rng, steps).await;
         let waiting = (in_state(&db, 3).await, in_state(&db, 4).await);
-        assert_eq!(waiting, (0, 0), "(detached, quarantined) payloads, seed {seed}, delivery {number}");
-        assert_eq!(fingerprint(&db).await, expected, "seed {seed}, delivery {number}");
+        assert_eq!(
+            waiting,
+            (0, 0),
+            "(detached, quarantined) payloads, seed {seed}, delivery {number}"
+        );
+        assert_eq!(
+            fingerprint(&db).await,
+            expected,
+            "seed {seed}, delivery {number}"
+        );
         assert_verifies(&db).await;
         assert_outbox_leads_here(&db).await;
         db.drop().await;

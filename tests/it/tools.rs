@@ -24,7 +24,10 @@ pub struct Reply {
 
 impl Reply {
     fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("the end of the head");
+        let end = bytes
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .expect("the end of the head");
         let head = std::str::from_utf8(&bytes[..end]).expect("a head of ASCII");
         let mut lines = head.split("\r\n");
         let status_line = lines.next().expect("a status line").to_owned();
@@ -32,16 +35,29 @@ impl Reply {
             let (name, value) = line.split_once(": ").expect("name: value");
             (name.to_lowercase(), value.to_owned())
         });
-        Self { status_line, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
+        Self {
+            status_line,
+            headers: headers.collect(),
+            body: bytes[end + 4..].to_vec(),
+        }
     }
 
     pub fn status(&self) -> u16 {
-        self.status_line.split(' ').nth(1).expect("a status").parse().expect("a number")
+        self.status_line
+            .split(' ')
+            .nth(1)
+            .expect("a status")
+            .parse()
+            .expect("a number")
     }
 
     /// The only header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let mut found = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str());
         let first = found.next();
         assert_eq!(found.next(), None, "{name} stands twice");
         first
@@ -68,12 +84,18 @@ pub fn head(method: &str, path: &str, length: usize) -> String {
 /// One request on a connection of its own.
 pub async fn request(at: SocketAddr, method: &str, path: &str, body: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(at).await.expect("a connection");
-    stream.write_all(head(method, path, body.len()).as_bytes()).await.expect("to send the head");
+    stream
+        .write_all(head(method, path, body.len()).as_bytes())
+        .await
+        .expect("to send the head");
     // A refusal may come before the body is through.
     let sent = stream.write_all(body).await;
     let mut answer = Vec::new();
     let received = stream.read_to_end(&mut answer).await;
-    assert!(!answer.is_empty(), "no answer; sent: {sent:?}, received: {received:?}");
+    assert!(
+        !answer.is_empty(),
+        "no answer; sent: {sent:?}, received: {received:?}"
+    );
     Reply::parse(&answer)
 }
 
@@ -83,7 +105,13 @@ pub async fn get(at: SocketAddr, path: &str) -> Reply {
 
 /// Posts to the observer of a daemon.
 pub async fn deliver(app: &App, entry: &Entry) -> Reply {
-    request(app.addresses.observer.unwrap(), "POST", &entry.path, &entry.body).await
+    request(
+        app.addresses.observer.unwrap(),
+        "POST",
+        &entry.path,
+        &entry.body,
+    )
+    .await
 }
 
 /// What `/v1/status` answers.
@@ -109,7 +137,10 @@ pub fn stxworx(arguments: &[&str]) -> Command {
     for name in ["OBSERVER", "API", "METRICS"] {
         command.env(format!("STXWORX_{name}_LISTEN"), "127.0.0.1:0");
     }
-    command.args(arguments).stdin(Stdio::null()).env("COLUMNS", "100");
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env("COLUMNS", "100");
     command
 }
 
@@ -122,7 +153,9 @@ pub async fn stxworx_on(db: &TestDb, arguments: &[&str]) -> Output {
 
 /// Runs a command to its end, without holding the runtime.
 pub async fn output(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().expect("the binary")).await.unwrap()
+    tokio::task::spawn_blocking(move || command.output().expect("the binary"))
+        .await
+        .unwrap()
 }
 
 pub fn stdout(output: &Output) -> String {
@@ -156,11 +189,19 @@ pub fn small_chain() -> SmallChain {
         let block = trade(&chain, fork.last().unwrap(), number).build();
         fork.push(block);
     }
-    SmallChain { chain, blocks, fork }
+    SmallChain {
+        chain,
+        blocks,
+        fork,
+    }
 }
 
 /// A block with a print, a transfer, tokens and a failure.
-pub fn trade<'a>(chain: &'a ChainBuilder, parent: &Block, number: u64) -> stxworx::workload::BlockBuilder<'a> {
+pub fn trade<'a>(
+    chain: &'a ChainBuilder,
+    parent: &Block,
+    number: u64,
+) -> stxworx::workload::BlockBuilder<'a> {
     let [data, logic, _, badges] = chain.network().followed_contracts();
     let (alice, bob) = (chain.account("alice"), chain.account("bob"));
     let coin = asset(&data, "coin");
@@ -171,7 +212,11 @@ pub fn trade<'a>(chain: &'a ChainBuilder, parent: &Block, number: u64) -> stxwor
         .event(Event::ft_mint(&coin, bob, 7))
         .event(Event::nft_mint(&asset(&badges, "badge"), bob, uint(number)));
     let refused = chain.call(&bob, &logic, "act", &[]).refused(117);
-    chain.block(parent).tx(act).transfer(&alice, &bob, number + 1).tx(refused)
+    chain
+        .block(parent)
+        .tx(act)
+        .transfer(&alice, &bob, number + 1)
+        .tx(refused)
 }
 
 impl SmallChain {
@@ -228,8 +273,14 @@ impl Daemon {
     /// Where a service listens, as the daemon says when it is ready.
     pub async fn address(&self, service: &str) -> SocketAddr {
         let ready = self.says(" ready ").await;
-        let (_, rest) = ready.split_once(&format!("{service}=Some(")).expect("the service");
-        rest.split(')').next().expect("an address").parse().expect("IP:PORT")
+        let (_, rest) = ready
+            .split_once(&format!("{service}=Some("))
+            .expect("the service");
+        rest.split(')')
+            .next()
+            .expect("an address")
+            .parse()
+            .expect("IP:PORT")
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -30,7 +30,10 @@ impl BurnView {
         if let Some(consensus_hash) = block.consensus_hash {
             self.by_consensus_hash.insert(consensus_hash, block.hash);
         }
-        self.by_height.entry(block.height).or_default().push(block.hash);
+        self.by_height
+            .entry(block.height)
+            .or_default()
+            .push(block.hash);
         let extends_tip = self.extends_tip(&block);
         let (hash, height) = (block.hash, block.height);
         self.blocks.insert(hash, block);
@@ -43,10 +46,15 @@ impl BurnView {
 
     /// The plain case: the next height, on the present tip, with no rival.
     fn extends_tip(&self, block: &BurnBlock) -> bool {
-        let Some((height, tip)) = self.canonical.last_key_value() else { return false };
+        let Some((height, tip)) = self.canonical.last_key_value() else {
+            return false;
+        };
         height + 1 == block.height
             && block.parent.is_some_and(|parent| parent == *tip)
-            && self.by_height.get(&block.height).is_none_or(|rivals| rivals.len() == 1)
+            && self
+                .by_height
+                .get(&block.height)
+                .is_none_or(|rivals| rivals.len() == 1)
     }
 
     /// Judges everything anew, after a bulk of insertions.
@@ -63,7 +71,9 @@ impl BurnView {
             .last_key_value()
             .and_then(|(_, hashes)| hashes.iter().min().copied());
         while let Some(hash) = cursor {
-            let Some(block) = self.blocks.get(&hash) else { break };
+            let Some(block) = self.blocks.get(&hash) else {
+                break;
+            };
             canonical.insert(block.height, hash);
             cursor = self.parent_of(block);
         }
@@ -97,7 +107,9 @@ impl BurnView {
 
     /// Is the sortition of this consensus hash known to be off the canonical Bitcoin chain?
     pub fn contradicts_sortition(&self, consensus_hash: &ConsensusHash) -> bool {
-        self.by_consensus_hash.get(consensus_hash).is_some_and(|hash| self.contradicts(hash))
+        self.by_consensus_hash
+            .get(consensus_hash)
+            .is_some_and(|hash| self.contradicts(hash))
     }
 
     /// Height of the highest announced Bitcoin block.
@@ -113,7 +125,10 @@ impl BurnView {
     /// Forgets announcements below a height; nothing judged from now on may refer to them.
     pub fn prune_below(&mut self, height: u32) {
         let kept = self.by_height.split_off(&height);
-        for hash in std::mem::replace(&mut self.by_height, kept).into_values().flatten() {
+        for hash in std::mem::replace(&mut self.by_height, kept)
+            .into_values()
+            .flatten()
+        {
             if let Some(block) = self.blocks.remove(&hash)
                 && let Some(consensus_hash) = block.consensus_hash
             {
@@ -145,7 +160,11 @@ mod tests {
     #[test]
     fn a_longer_branch_leaves_the_shorter_one_dead() {
         let mut view = BurnView::default();
-        for b in [block(1, 10, None), block(2, 11, Some(1)), block(3, 12, Some(2))] {
+        for b in [
+            block(1, 10, None),
+            block(2, 11, Some(1)),
+            block(3, 12, Some(2)),
+        ] {
             assert!(!view.insert(b));
         }
         view.insert(block(12, 11, Some(1)));
@@ -186,9 +205,13 @@ mod tests {
             block(13, 12, Some(12)),
         ];
         let mut forward = BurnView::default();
-        blocks.iter().cloned().for_each(|b| { forward.insert(b); });
+        blocks.iter().cloned().for_each(|b| {
+            forward.insert(b);
+        });
         let mut backward = BurnView::default();
-        blocks.iter().rev().cloned().for_each(|b| { backward.insert(b); });
+        blocks.iter().rev().cloned().for_each(|b| {
+            backward.insert(b);
+        });
         assert_eq!(forward.canonical, backward.canonical);
         assert_eq!(forward.dead, backward.dead);
     }

@@ -13,7 +13,9 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use super::burn_view::BurnView;
-use crate::model::{BlockHeader, BlockRef, BurnBlock, BurnBlockHash, ConsensusHash, IndexBlockHash};
+use crate::model::{
+    BlockHeader, BlockRef, BurnBlock, BurnBlockHash, ConsensusHash, IndexBlockHash,
+};
 
 /// What the tree remembers of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,11 @@ pub struct Switch {
 impl Switch {
     /// The same change backwards.
     pub fn inverse(&self) -> Self {
-        Self { ancestor: self.ancestor, old: self.new.clone(), new: self.old.clone() }
+        Self {
+            ancestor: self.ancestor,
+            old: self.new.clone(),
+            new: self.old.clone(),
+        }
     }
 }
 
@@ -104,7 +110,9 @@ pub struct ForkTree {
 impl ForkTree {
     /// The canonical tip.
     pub fn tip(&self) -> Option<BlockRef> {
-        self.tip.and_then(|id| self.entries.get(&id)).map(|e| e.node.block)
+        self.tip
+            .and_then(|id| self.entries.get(&id))
+            .map(|e| e.node.block)
     }
 
     /// The Bitcoin view.
@@ -114,7 +122,10 @@ impl ForkTree {
 
     /// The greatest Bitcoin height that finality may be counted from.
     pub fn burn_tip_height(&self) -> u32 {
-        let of_tip = self.tip.and_then(|id| self.entries.get(&id)).map(|e| e.node.burn_block_height);
+        let of_tip = self
+            .tip
+            .and_then(|id| self.entries.get(&id))
+            .map(|e| e.node.burn_block_height);
         self.burn.tip_height().max(of_tip).unwrap_or(0)
     }
 
@@ -135,7 +146,9 @@ impl ForkTree {
 
     /// The lowest block of the window.
     pub fn base(&self) -> Option<BlockRef> {
-        self.base.and_then(|id| self.entries.get(&id)).map(|e| e.node.block)
+        self.base
+            .and_then(|id| self.entries.get(&id))
+            .map(|e| e.node.block)
     }
 
     /// How many blocks the window holds.
@@ -153,9 +166,13 @@ impl ForkTree {
         if self.entries.contains_key(&node.block.id) {
             return Outcome::Duplicate;
         }
-        let Some(tip) = self.tip else { return Outcome::Origin };
+        let Some(tip) = self.tip else {
+            return Outcome::Origin;
+        };
         let Some(parent) = self.entries.get(&node.parent) else {
-            return Outcome::Detached { missing_parent: node.parent };
+            return Outcome::Detached {
+                missing_parent: node.parent,
+            };
         };
         let entry = self.entry_on(node.clone(), Some(parent));
         if !entry.live || !self.is_better(&entry, self.entries.get(&tip)) {
@@ -265,14 +282,20 @@ impl ForkTree {
     /// Forgets blocks below a height. Branches that hang on forgotten blocks go as well; a later
     /// block on them brings them back through [`ForkTree::graft`].
     pub fn prune_below(&mut self, height: u32) {
-        let Some(base) = self.entries.values().find(|e| e.canonical && e.node.block.height == height)
+        let Some(base) = self
+            .entries
+            .values()
+            .find(|e| e.canonical && e.node.block.height == height)
         else {
             return;
         };
         let base = base.node.block.id;
         self.entries.retain(|_, e| e.node.block.height >= height);
-        let mut heights: Vec<_> =
-            self.entries.values().map(|e| (e.node.block.height, e.node.block.id, e.node.parent)).collect();
+        let mut heights: Vec<_> = self
+            .entries
+            .values()
+            .map(|e| (e.node.block.height, e.node.block.id, e.node.parent))
+            .collect();
         heights.sort_unstable();
         for (_, id, parent) in heights {
             if id != base && !self.entries.contains_key(&parent) {
@@ -281,7 +304,8 @@ impl ForkTree {
         }
         self.base = Some(base);
         if let Some(burn_height) = self.entries.get(&base).map(|e| e.node.burn_block_height) {
-            self.burn.prune_below(burn_height.saturating_sub(BURN_BLOCKS_BELOW_BASE));
+            self.burn
+                .prune_below(burn_height.saturating_sub(BURN_BLOCKS_BELOW_BASE));
         }
     }
 
@@ -291,7 +315,12 @@ impl ForkTree {
             .and_then(|p| p.view);
         let view = node.burn_view.or(inherited).or(node.consensus_hash);
         let live = parent.is_none_or(|p| p.live) && !self.contradicted(&node, view);
-        Entry { node, view, live, canonical: false }
+        Entry {
+            node,
+            view,
+            live,
+            canonical: false,
+        }
     }
 
     fn contradicted(&self, node: &Node, view: Option<ConsensusHash>) -> bool {
@@ -310,12 +339,18 @@ impl ForkTree {
 
     /// Liveness of every block, parents first.
     fn judge_again(&mut self) {
-        let mut order: Vec<_> =
-            self.entries.values().map(|e| (e.node.block.height, e.node.block.id)).collect();
+        let mut order: Vec<_> = self
+            .entries
+            .values()
+            .map(|e| (e.node.block.height, e.node.block.id))
+            .collect();
         order.sort_unstable();
         for (_, id) in order {
-            let Some(entry) = self.entries.get(&id) else { continue };
-            let mut judged = self.entry_on(entry.node.clone(), self.entries.get(&entry.node.parent));
+            let Some(entry) = self.entries.get(&id) else {
+                continue;
+            };
+            let mut judged =
+                self.entry_on(entry.node.clone(), self.entries.get(&entry.node.parent));
             if !self.entries.contains_key(&judged.node.parent) {
                 // The base's parent has left the window; what it handed down is remembered.
                 judged.view = entry.view;
@@ -380,5 +415,9 @@ const BURN_BLOCKS_BELOW_BASE: u32 = 1000;
 
 /// Greater is better.
 fn rank(node: &Node) -> (u32, u32, Reverse<IndexBlockHash>) {
-    (node.block.height, node.burn_block_height, Reverse(node.block.id))
+    (
+        node.block.height,
+        node.burn_block_height,
+        Reverse(node.block.id),
+    )
 }

@@ -24,7 +24,10 @@ fn consensus_hash(label: usize) -> ConsensusHash {
 
 /// Ids that do not sort like the order of creation.
 fn id(label: usize) -> IndexBlockHash {
-    let scrambled = u8::try_from(label).unwrap().wrapping_mul(151).wrapping_add(7);
+    let scrambled = u8::try_from(label)
+        .unwrap()
+        .wrapping_mul(151)
+        .wrapping_add(7);
     IndexBlockHash([scrambled; 32])
 }
 
@@ -46,20 +49,27 @@ fn world() -> impl Strategy<Value = World> {
         }
         let mut blocks: Vec<Node> = Vec::new();
         for (label, (parent, sortition, extends)) in choices.into_iter().enumerate() {
-            let parent = blocks.get(parent % (blocks.len() * 2).max(1)).or(blocks.last());
+            let parent = blocks
+                .get(parent % (blocks.len() * 2).max(1))
+                .or(blocks.last());
             let elected = &burn[sortition % burn.len()];
             let same_tenure = parent.filter(|_| extends);
             let hash = same_tenure.map_or(elected.hash, |p| p.burn_block_hash);
             let height = same_tenure.map_or(elected.height, |p| p.burn_block_height);
             let tenure = same_tenure.map_or(elected.consensus_hash, |p| p.consensus_hash);
             blocks.push(Node {
-                block: BlockRef { id: id(label), height: parent.map_or(0, |p| p.block.height + 1) },
+                block: BlockRef {
+                    id: id(label),
+                    height: parent.map_or(0, |p| p.block.height + 1),
+                },
                 parent: parent.map_or(IndexBlockHash::BEFORE_GENESIS, |p| p.block.id),
                 burn_block_hash: hash,
                 burn_block_height: height,
                 consensus_hash: tenure,
                 // A tenure that is extended may name a later view of Bitcoin.
-                burn_view: (sortition % 3 == 0).then_some(elected.consensus_hash).flatten(),
+                burn_view: (sortition % 3 == 0)
+                    .then_some(elected.consensus_hash)
+                    .flatten(),
             });
         }
         World { burn, blocks }
@@ -70,28 +80,47 @@ fn world() -> impl Strategy<Value = World> {
 fn model(world: &World) -> Vec<IndexBlockHash> {
     let by_hash: HashMap<_, _> = world.burn.iter().map(|b| (b.hash, b)).collect();
     let top = world.burn.iter().map(|b| b.height).max().unwrap();
-    let mut cursor = world.burn.iter().filter(|b| b.height == top).min_by_key(|b| b.hash);
+    let mut cursor = world
+        .burn
+        .iter()
+        .filter(|b| b.height == top)
+        .min_by_key(|b| b.hash);
     let mut canonical_burn = HashSet::new();
     while let Some(block) = cursor {
         canonical_burn.insert(block.hash);
         cursor = block.parent.and_then(|p| by_hash.get(&p).copied());
     }
-    let burn_of: HashMap<_, _> = world.burn.iter().map(|b| (b.consensus_hash, b.hash)).collect();
+    let burn_of: HashMap<_, _> = world
+        .burn
+        .iter()
+        .map(|b| (b.consensus_hash, b.hash))
+        .collect();
 
     let mut live: HashMap<IndexBlockHash, (bool, Option<ConsensusHash>, &Node)> = HashMap::new();
     for node in &world.blocks {
         let parent = live.get(&node.parent);
-        let inherited = parent.filter(|p| p.2.consensus_hash == node.consensus_hash).and_then(|p| p.1);
+        let inherited = parent
+            .filter(|p| p.2.consensus_hash == node.consensus_hash)
+            .and_then(|p| p.1);
         let view = node.burn_view.or(inherited).or(node.consensus_hash);
         let sound = canonical_burn.contains(&node.burn_block_hash)
             && canonical_burn.contains(&burn_of[&view]);
-        live.insert(node.block.id, (sound && parent.is_none_or(|p| p.0), view, node));
+        live.insert(
+            node.block.id,
+            (sound && parent.is_none_or(|p| p.0), view, node),
+        );
     }
     let best = world
         .blocks
         .iter()
         .filter(|n| live[&n.block.id].0)
-        .max_by_key(|n| (n.block.height, n.burn_block_height, std::cmp::Reverse(n.block.id)));
+        .max_by_key(|n| {
+            (
+                n.block.height,
+                n.burn_block_height,
+                std::cmp::Reverse(n.block.id),
+            )
+        });
     let mut chain = Vec::new();
     let mut cursor = best;
     while let Some(node) = cursor {
@@ -229,7 +258,10 @@ proptest! {
 fn the_later_sortition_wins_at_equal_height() {
     let mut tree = ForkTree::default();
     let node = |label, parent: IndexBlockHash, height, burn_height| Node {
-        block: BlockRef { id: id(label), height },
+        block: BlockRef {
+            id: id(label),
+            height,
+        },
         parent,
         burn_block_hash: burn_hash(label),
         burn_block_height: burn_height,
@@ -246,7 +278,10 @@ fn the_later_sortition_wins_at_equal_height() {
 #[test]
 fn pruning_keeps_the_tip_and_grafting_brings_old_branches_back() {
     let node = |label: usize, parent: usize, height| Node {
-        block: BlockRef { id: id(label), height },
+        block: BlockRef {
+            id: id(label),
+            height,
+        },
         parent: id(parent),
         burn_block_hash: burn_hash(0),
         burn_block_height: 100,
@@ -254,10 +289,21 @@ fn pruning_keeps_the_tip_and_grafting_brings_old_branches_back() {
         burn_view: None,
     };
     let mut tree = ForkTree::default();
-    let nodes: Vec<_> = (0..20).map(|i| node(i, i.wrapping_sub(1).min(99), u32::try_from(i).unwrap())).collect();
-    nodes.iter().cloned().for_each(|n| { tree.insert(n); });
+    let nodes: Vec<_> = (0..20)
+        .map(|i| node(i, i.wrapping_sub(1).min(99), u32::try_from(i).unwrap()))
+        .collect();
+    nodes.iter().cloned().for_each(|n| {
+        tree.insert(n);
+    });
     tree.prune_below(10);
-    assert_eq!((tree.len(), tree.base().unwrap().height, tree.tip().unwrap().height), (10, 10, 19));
+    assert_eq!(
+        (
+            tree.len(),
+            tree.base().unwrap().height,
+            tree.tip().unwrap().height
+        ),
+        (10, 10, 19)
+    );
     let branch = node(100, 4, 5);
     assert!(matches!(tree.plan(&branch), Outcome::Detached { .. }));
     let stored: Vec<_> = nodes[4..10].to_vec();
@@ -269,7 +315,9 @@ fn pruning_keeps_the_tip_and_grafting_brings_old_branches_back() {
     for i in 101..116 {
         last = tree.insert(node(i, i - 1, u32::try_from(i - 95).unwrap()));
     }
-    let Outcome::Reorged(switch) = last else { panic!("{last:?}") };
+    let Outcome::Reorged(switch) = last else {
+        panic!("{last:?}")
+    };
     assert_eq!(switch.ancestor.unwrap().height, 4);
     assert_eq!((switch.old.len(), switch.new.len()), (15, 16));
 }

@@ -8,7 +8,8 @@ use super::event::decode_event;
 use super::payload::{Event as RawEvent, NewBlock, Transaction as RawTransaction};
 use super::{DecodeError, Place, field, hash, height, hex_bytes};
 use crate::model::{
-    Block, BlockHeader, ConsensusHash, Event, FollowSet, Mirror, Transaction, TxId, TxKind, TxStatus,
+    Block, BlockHeader, ConsensusHash, Event, FollowSet, Mirror, Transaction, TxId, TxKind,
+    TxStatus,
 };
 
 /// What a node puts for a transaction that was sent on Bitcoin and so has no SIP-005 bytes.
@@ -35,14 +36,20 @@ pub fn decode_block_for(body: &[u8], follow: &FollowSet) -> Result<Block, Decode
 }
 
 fn decode(body: &[u8], follow: Option<&FollowSet>) -> Result<Block, DecodeError> {
-    let mut p: NewBlock<'_> = serde_json::from_slice(body)
-        .map_err(|source| DecodeError::Json { endpoint: "new_block", source })?;
+    let mut p: NewBlock<'_> = serde_json::from_slice(body).map_err(|source| DecodeError::Json {
+        endpoint: "new_block",
+        source,
+    })?;
     let mut header = decode_header(&p)?;
     let listed_transactions = count("transactions", p.transactions.len())?;
     let listed_events = count("events", p.events.len())?;
 
     p.transactions.sort_by_key(|t| t.tx_index);
-    if let Some(pair) = p.transactions.windows(2).find(|w| w[0].tx_index == w[1].tx_index) {
+    if let Some(pair) = p
+        .transactions
+        .windows(2)
+        .find(|w| w[0].tx_index == w[1].tx_index)
+    {
         return Err(DecodeError::Inconsistent(format!(
             "transactions {} and {} both have tx_index {}",
             pair[0].txid, pair[1].txid, pair[0].tx_index
@@ -66,7 +73,13 @@ fn decode(body: &[u8], follow: Option<&FollowSet>) -> Result<Block, DecodeError>
     for transaction in &mut transactions {
         complete(transaction, &p.transactions)?;
     }
-    Ok(Block { header, listed_transactions, listed_events, transactions, events })
+    Ok(Block {
+        header,
+        listed_transactions,
+        listed_events,
+        transactions,
+        events,
+    })
 }
 
 fn count(name: &'static str, len: usize) -> Result<u32, DecodeError> {
@@ -91,7 +104,10 @@ fn decode_header(p: &NewBlock<'_>) -> Result<BlockHeader, DecodeError> {
             .transpose()?,
         burn_view: None,
         miner_txid: hash(place, "miner_txid", &p.miner_txid)?,
-        tenure_height: p.tenure_height.map(|h| height(place, "tenure_height", h)).transpose()?,
+        tenure_height: p
+            .tenure_height
+            .map(|h| height(place, "tenure_height", h))
+            .transpose()?,
     })
 }
 
@@ -159,8 +175,12 @@ fn fill(transaction: &mut Transaction, decoded: &StacksTransaction) -> Option<Co
 /// The rest of a transaction that is kept.
 fn complete(transaction: &mut Transaction, raw: &[RawTransaction<'_>]) -> Result<(), DecodeError> {
     let index = u64::from(transaction.tx_index);
-    let Ok(at) = raw.binary_search_by_key(&index, |t| t.tx_index) else { return Ok(()) };
-    let Some(raw) = raw.get(at) else { return Ok(()) };
+    let Ok(at) = raw.binary_search_by_key(&index, |t| t.tx_index) else {
+        return Ok(());
+    };
+    let Some(raw) = raw.get(at) else {
+        return Ok(());
+    };
     transaction.raw_result = hex_bytes(Place::Transaction(index), "raw_result", &raw.raw_result)?;
     let op = raw.burnchain_op.map(|v| v.get()).filter(|v| *v != "null");
     transaction.burnchain_op = op.map(clean);
@@ -187,7 +207,10 @@ fn effective_events<'p, 'a>(
             transactions.push(unlisted(txid, transactions.last()));
             transactions.len() - 1
         });
-        if transactions.get(at).is_some_and(|t| t.status == TxStatus::Success) {
+        if transactions
+            .get(at)
+            .is_some_and(|t| t.status == TxStatus::Success)
+        {
             effective.push((at, event));
         }
     }
@@ -200,9 +223,14 @@ fn concerned(
     transactions: &[Transaction],
     events: &[(usize, &RawEvent<'_>)],
 ) -> HashSet<usize> {
-    let called = transactions.iter().enumerate().filter(|(_, t)| follow.concerns_transaction(t));
+    let called = transactions
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| follow.concerns_transaction(t));
     let mut kept: HashSet<usize> = called.map(|(at, _)| at).collect();
-    let touched = events.iter().filter(|(_, e)| follow.concerns_names(e.body.names()));
+    let touched = events
+        .iter()
+        .filter(|(_, e)| follow.concerns_names(e.body.names()));
     kept.extend(touched.map(|(at, _)| *at));
     kept
 }
@@ -215,7 +243,9 @@ fn decode_events(
     let mut next_ordinal: HashMap<usize, u32> = HashMap::new();
     let mut decoded = Vec::with_capacity(events.len());
     for (at, event) in events.iter().filter(|(at, _)| keeps(*at)) {
-        let Some(transaction) = transactions.get(*at) else { continue };
+        let Some(transaction) = transactions.get(*at) else {
+            continue;
+        };
         let ordinal = next_ordinal.entry(*at).or_default();
         decoded.push(Event {
             tx_index: transaction.tx_index,

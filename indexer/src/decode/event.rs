@@ -22,12 +22,20 @@ pub(super) fn decode_event(place: Place, event: &Event<'_>) -> Result<EventBody,
         (EventKind::Contract, Body::Contract(event)) => contract_event(place, event),
         (EventKind::StxLock, Body::Lock(event)) => stx_lock(place, event),
         (EventKind::Contract | EventKind::StxLock, _) | (_, Body::None | Body::Unknown(_)) => {
-            Err(field(place, "type", "the name of a field that is present", &event.kind))
+            Err(field(
+                place,
+                "type",
+                "the name of a field that is present",
+                &event.kind,
+            ))
         }
         (_, Body::Movement(event)) => asset_movement(place, kind, event),
-        (_, Body::Contract(_) | Body::Lock(_)) => {
-            Err(field(place, "type", "the name of the field beside it", &event.kind))
-        }
+        (_, Body::Contract(_) | Body::Lock(_)) => Err(field(
+            place,
+            "type",
+            "the name of the field beside it",
+            &event.kind,
+        )),
     }
 }
 
@@ -43,7 +51,10 @@ fn contract_event(place: Place, event: &ContractEvent<'_>) -> Result<EventBody, 
 /// A print's name by convention: the text `topic`, or else `event`, of a printed tuple.
 fn topic(value: &[u8]) -> Option<String> {
     let value = ValueRef::decode_exact(value).ok()?;
-    let text = value.get("topic").or_else(|| value.get("event"))?.as_str()?;
+    let text = value
+        .get("topic")
+        .or_else(|| value.get("event"))?
+        .as_str()?;
     (text.chars().count() <= MAX_TOPIC_CHARS).then(|| clean(text))
 }
 
@@ -52,17 +63,20 @@ fn stx_lock(place: Place, event: &StxLock<'_>) -> Result<EventBody, DecodeError>
     body.amount = Some(amount(place, "locked_amount", &event.locked_amount)?);
     body.sender = Some(clean(&event.locked_address));
     body.contract = event.contract_identifier.as_deref().map(clean);
-    body.unlock_height = Some(
-        event
-            .unlock_height
-            .parse()
-            .map_err(|_| field(place, "unlock_height", "a burn height", &event.unlock_height))?,
-    );
+    body.unlock_height = Some(event.unlock_height.parse().map_err(|_| {
+        field(
+            place,
+            "unlock_height",
+            "a burn height",
+            &event.unlock_height,
+        )
+    })?);
     Ok(body)
 }
 
 fn amount(place: Place, name: &'static str, text: &str) -> Result<u128, DecodeError> {
-    text.parse().map_err(|_| field(place, name, "an unsigned integer below 2^128", text))
+    text.parse()
+        .map_err(|_| field(place, name, "an unsigned integer below 2^128", text))
 }
 
 fn asset_movement(
@@ -80,7 +94,11 @@ fn asset_movement(
     }
     body.sender = event.sender.as_deref().map(clean);
     body.recipient = event.recipient.as_deref().map(clean);
-    body.amount = event.amount.as_deref().map(|a| amount(place, "amount", a)).transpose()?;
+    body.amount = event
+        .amount
+        .as_deref()
+        .map(|a| amount(place, "amount", a))
+        .transpose()?;
     body.value = match (&event.raw_value, event.memo.as_deref()) {
         (Some(raw), _) => Some(hex_bytes(place, "raw_value", raw)?),
         (None, Some(memo)) if !memo.is_empty() => Some(hex_bytes(place, "memo", memo)?),

@@ -82,7 +82,12 @@ pub(crate) fn field(
     got: impl ToString,
 ) -> DecodeError {
     let got = got.to_string().chars().take(80).collect();
-    DecodeError::Field { place: place.to_string(), field, expected, got }
+    DecodeError::Field {
+        place: place.to_string(),
+        field,
+        expected,
+        got,
+    }
 }
 
 pub(crate) fn hex_bytes(
@@ -102,7 +107,11 @@ pub(crate) fn hash<T: std::str::FromStr<Err = HexError>>(
     name: &'static str,
     text: &str,
 ) -> Result<T, DecodeError> {
-    text.parse().map_err(|source| DecodeError::Hash { place: place.to_string(), field: name, source })
+    text.parse().map_err(|source| DecodeError::Hash {
+        place: place.to_string(),
+        field: name,
+        source,
+    })
 }
 
 /// Heights are `u32` here and `integer` in Postgres: Bitcoin and Stacks are 2,000 years from that.
@@ -118,8 +127,11 @@ pub(crate) fn height(place: Place, name: &'static str, value: u64) -> Result<u32
 /// # Errors
 /// When the body is not such a payload.
 pub fn decode_burn_block(body: &[u8]) -> Result<BurnBlock, DecodeError> {
-    let p: payload::NewBurnBlock<'_> = serde_json::from_slice(body)
-        .map_err(|source| DecodeError::Json { endpoint: "new_burn_block", source })?;
+    let p: payload::NewBurnBlock<'_> =
+        serde_json::from_slice(body).map_err(|source| DecodeError::Json {
+            endpoint: "new_burn_block",
+            source,
+        })?;
     let place = Place::BurnBlock;
     Ok(BurnBlock {
         hash: hash(place, "burn_block_hash", &p.burn_block_hash)?,
@@ -140,8 +152,11 @@ pub fn decode_burn_block(body: &[u8]) -> Result<BurnBlock, DecodeError> {
 /// # Errors
 /// When the body is not an array of hexadecimal texts.
 pub fn decode_mempool(body: &[u8]) -> Result<Vec<TxId>, DecodeError> {
-    let raw: Vec<std::borrow::Cow<'_, str>> = serde_json::from_slice(body)
-        .map_err(|source| DecodeError::Json { endpoint: "new_mempool_tx", source })?;
+    let raw: Vec<std::borrow::Cow<'_, str>> =
+        serde_json::from_slice(body).map_err(|source| DecodeError::Json {
+            endpoint: "new_mempool_tx",
+            source,
+        })?;
     raw.iter()
         .enumerate()
         .map(|(i, text)| {
@@ -167,8 +182,11 @@ pub struct MempoolDrop {
 /// # Errors
 /// When the body is not such a payload.
 pub fn decode_mempool_drop(body: &[u8]) -> Result<MempoolDrop, DecodeError> {
-    let p: payload::DropMempoolTx<'_> = serde_json::from_slice(body)
-        .map_err(|source| DecodeError::Json { endpoint: "drop_mempool_tx", source })?;
+    let p: payload::DropMempoolTx<'_> =
+        serde_json::from_slice(body).map_err(|source| DecodeError::Json {
+            endpoint: "drop_mempool_tx",
+            source,
+        })?;
     let place = Place::MempoolDrop;
     Ok(MempoolDrop {
         txids: p
@@ -177,6 +195,9 @@ pub fn decode_mempool_drop(body: &[u8]) -> Result<MempoolDrop, DecodeError> {
             .map(|text| hash(place, "dropped_txids", text))
             .collect::<Result<_, _>>()?,
         reason: p.reason.into_owned(),
-        replaced_by: p.new_txid.map(|text| hash(place, "new_txid", &text)).transpose()?,
+        replaced_by: p
+            .new_txid
+            .map(|text| hash(place, "new_txid", &text))
+            .transpose()?,
     })
 }

@@ -91,7 +91,11 @@ impl<'a> Body<'a> {
     pub fn names(&self) -> [Option<&str>; 3] {
         match self {
             Self::Contract(e) => [Some(&e.contract_identifier), None, None],
-            Self::Lock(e) => [e.contract_identifier.as_deref(), Some(&e.locked_address), None],
+            Self::Lock(e) => [
+                e.contract_identifier.as_deref(),
+                Some(&e.locked_address),
+                None,
+            ],
             Self::Movement(e) => {
                 let contract = e.asset_identifier.as_deref();
                 let contract = contract.map(|a| a.split_once("::").map_or(a, |(c, _)| c));
@@ -135,9 +139,11 @@ impl<'de> Visitor<'de> for EventVisitor {
                 "type" => kind = Some(map.next_value::<Text<'de>>()?.0),
                 "contract_event" => body = Body::Contract(map.next_value()?),
                 "stx_lock_event" => body = Body::Lock(map.next_value()?),
-                "stx_transfer_event" | "stx_mint_event" | "stx_burn_event" | "ft_transfer_event"
-                | "ft_mint_event" | "ft_burn_event" | "nft_transfer_event" | "nft_mint_event"
-                | "nft_burn_event" => body = Body::Movement(map.next_value()?),
+                "stx_transfer_event" | "stx_mint_event" | "stx_burn_event"
+                | "ft_transfer_event" | "ft_mint_event" | "ft_burn_event"
+                | "nft_transfer_event" | "nft_mint_event" | "nft_burn_event" => {
+                    body = Body::Movement(map.next_value()?)
+                }
                 _ => unknown = Some(map.next_value::<&'de RawValue>()?),
             }
         }

@@ -3,7 +3,9 @@ use serde_json::{Value as Json, json};
 use stxworx_clarity::codec::Value;
 
 use super::*;
-use crate::model::{Block, ConsensusHash, Event, EventBody, EventKind, Transaction, TxKind, TxStatus};
+use crate::model::{
+    Block, ConsensusHash, Event, EventBody, EventKind, Transaction, TxKind, TxStatus,
+};
 
 /// A deployment as a node sends it: of `freelance-data`, nonce 0, fee 28272.
 const DEPLOYMENT: &str = "0x80800000000400709ee79f641b777c80b39b76a7b32392719f24a900000000000000000000000000006e700001d120007fd22d60d39b9e3fc3880407c758361bf9eb9f9a4aa24952cdf2dc7671cda8da318be58e1d513b1e9229432efc4f2dcb0fe303c3d4a42bf65e7faa8da903010000000006030e667265656c616e63652d64617461000000433b3b2041207374616e642d696e20666f7220667265656c616e63652d646174612e0a28646566696e652d7075626c696320286e6f6f702920286f6b207472756529290a";
@@ -61,7 +63,8 @@ fn with(edit: impl FnOnce(&mut Json)) -> Json {
 }
 
 fn decoded(payload: &Json) -> Block {
-    decode_block(payload.to_string().as_bytes()).unwrap_or_else(|e| panic!("{}", crate::error_chain(&e)))
+    decode_block(payload.to_string().as_bytes())
+        .unwrap_or_else(|e| panic!("{}", crate::error_chain(&e)))
 }
 
 fn refused(payload: &Json) -> String {
@@ -76,7 +79,10 @@ fn decoded_event(body: Json) -> EventBody {
 }
 
 fn places(events: &[Event]) -> Vec<(u32, u32, Option<u128>)> {
-    events.iter().map(|e| (e.tx_index, e.ordinal, e.body.amount)).collect()
+    events
+        .iter()
+        .map(|e| (e.tx_index, e.ordinal, e.body.amount))
+        .collect()
 }
 
 #[test]
@@ -89,31 +95,57 @@ fn events_are_ordered_by_index_and_numbered_within_their_transaction() {
             transfer(0, 0x10, "1")
         ]);
     }));
-    let expected = [(0, 0, Some(1)), (0, 1, Some(2)), (1, 0, Some(3)), (1, 1, Some(4))];
+    let expected = [
+        (0, 0, Some(1)),
+        (0, 1, Some(2)),
+        (1, 0, Some(3)),
+        (1, 1, Some(4)),
+    ];
     assert_eq!(places(&block.events), expected);
     assert_eq!(block.listed_events, 4);
 }
 
 #[test]
 fn transactions_are_ordered_by_index() {
-    let block = decoded(&with(|p| p["transactions"] = json!([tx(1, "success"), tx(0, "success")])));
-    assert_eq!(block.transactions.iter().map(|t| t.tx_index).collect::<Vec<_>>(), [0, 1]);
+    let block = decoded(&with(|p| {
+        p["transactions"] = json!([tx(1, "success"), tx(0, "success")])
+    }));
+    assert_eq!(
+        block
+            .transactions
+            .iter()
+            .map(|t| t.tx_index)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
     assert_eq!(places(&block.events), [(0, 0, Some(5)), (1, 0, Some(6))]);
 }
 
 #[test]
 fn what_was_not_committed_is_dropped() {
     let block = decoded(&with(|p| {
-        p["events"] = json!([transfer(0, 0x10, "1"), transfer(1, 0x10, "2"), transfer(2, 0x10, "3")]);
+        p["events"] = json!([
+            transfer(0, 0x10, "1"),
+            transfer(1, 0x10, "2"),
+            transfer(2, 0x10, "3")
+        ]);
         p["events"][1]["committed"] = json!(false);
     }));
     assert_eq!(places(&block.events), [(0, 0, Some(1)), (0, 1, Some(3))]);
-    assert_eq!(block.listed_events, 3, "what the payload lists is counted all the same");
+    assert_eq!(
+        block.listed_events, 3,
+        "what the payload lists is counted all the same"
+    );
 }
 
 #[test]
 fn events_of_failed_transactions_are_dropped() {
-    for status in ["abort_by_response", "abort_by_post_condition", "problematic_skipped", "of_tomorrow"] {
+    for status in [
+        "abort_by_response",
+        "abort_by_post_condition",
+        "problematic_skipped",
+        "of_tomorrow",
+    ] {
         let block = decoded(&with(|p| p["transactions"][0]["status"] = json!(status)));
         assert_eq!(places(&block.events), [(1, 0, Some(6))], "{status}");
         assert_eq!(block.transactions[0].status.as_str(), status);
@@ -122,21 +154,37 @@ fn events_of_failed_transactions_are_dropped() {
 
 #[test]
 fn payloads_of_old_nodes_are_read() {
-    let value = json!({"Tuple": {"data_map": {"n": {"UInt": 7}}, "type_signature": {"type_map": {}}}});
+    let value =
+        json!({"Tuple": {"data_map": {"n": {"UInt": 7}}, "type_signature": {"type_map": {}}}});
     let block = decoded(&with(|p| {
         let map = p.as_object_mut().unwrap();
-        for absent in ["block_time", "consensus_hash", "tenure_height", "burn_block_time"] {
+        for absent in [
+            "block_time",
+            "consensus_hash",
+            "tenure_height",
+            "burn_block_time",
+        ] {
             map.remove(absent);
         }
         for absent in ["contract_interface", "burnchain_op", "vm_error"] {
-            map["transactions"][0].as_object_mut().unwrap().remove(absent);
+            map["transactions"][0]
+                .as_object_mut()
+                .unwrap()
+                .remove(absent);
         }
         map["transactions"][0]["contract_abi"] = json!({"functions": [{"name": "f"}]});
         map["events"] = json!([print(0, 0x10, &Value::UInt(7))]);
         map["events"][0]["contract_event"]["value"] = value;
     }));
     let header = &block.header;
-    assert_eq!((header.block_time, header.consensus_hash, header.tenure_height), (None, None, None));
+    assert_eq!(
+        (
+            header.block_time,
+            header.consensus_hash,
+            header.tenure_height
+        ),
+        (None, None, None)
+    );
     assert_eq!(header.burn_block_time, 0);
     assert_eq!(block.events[0].body.value, Some(Value::UInt(7).encode()));
 }
@@ -149,10 +197,20 @@ fn an_operation_sent_on_bitcoin_is_kept() {
         p["transactions"][0]["burnchain_op"] = op.parse().unwrap();
     }));
     let first = &block.transactions[0];
-    assert_eq!((first.kind, first.burnchain_op.as_deref()), (TxKind::BurnchainOp, Some(op)));
+    assert_eq!(
+        (first.kind, first.burnchain_op.as_deref()),
+        (TxKind::BurnchainOp, Some(op))
+    );
     assert_eq!(first.raw_tx, [0]);
-    assert_eq!(places(&block.events)[0], (0, 0, Some(5)), "its events are those of any other");
-    assert_eq!(block.transactions[1].burnchain_op, None, "a JSON null is no operation");
+    assert_eq!(
+        places(&block.events)[0],
+        (0, 0, Some(5)),
+        "its events are those of any other"
+    );
+    assert_eq!(
+        block.transactions[1].burnchain_op, None,
+        "a JSON null is no operation"
+    );
 }
 
 #[test]
@@ -168,7 +226,11 @@ fn a_transaction_is_read_into_its_parts() {
     assert_eq!(first.contract, Some(format!("{sender}.freelance-data")));
     assert_eq!((&first.sponsor, &first.function), (&None, &None));
     let view: ConsensusHash = TENURE_VIEW.parse().unwrap();
-    assert_eq!(block.header.burn_view, Some(view), "a tenure change tells the block's burn view");
+    assert_eq!(
+        block.header.burn_view,
+        Some(view),
+        "a tenure change tells the block's burn view"
+    );
 }
 
 #[test]
@@ -184,18 +246,36 @@ fn bytes_of_a_later_epoch_are_kept_undecoded() {
 #[test]
 fn an_event_of_an_unlisted_transaction_gets_a_stand_in_after_all_others() {
     let block = decoded(&with(|p| {
-        p["events"] = json!([transfer(1, 0xaa, "2"), transfer(0, 0xaa, "1"), transfer(2, 0xbb, "3")]);
+        p["events"] = json!([
+            transfer(1, 0xaa, "2"),
+            transfer(0, 0xaa, "1"),
+            transfer(2, 0xbb, "3")
+        ]);
     }));
-    let kinds: Vec<_> = block.transactions.iter().map(|t| (t.tx_index, t.kind)).collect();
+    let kinds: Vec<_> = block
+        .transactions
+        .iter()
+        .map(|t| (t.tx_index, t.kind))
+        .collect();
     assert_eq!(kinds[2..], [(2, TxKind::Unlisted), (3, TxKind::Unlisted)]);
-    assert_eq!(places(&block.events), [(2, 0, Some(1)), (2, 1, Some(2)), (3, 0, Some(3))]);
+    assert_eq!(
+        places(&block.events),
+        [(2, 0, Some(1)), (2, 1, Some(2)), (3, 0, Some(3))]
+    );
     assert_eq!(block.listed_transactions, 2);
 }
 
 #[test]
 fn an_event_in_a_block_without_transactions_stands_at_zero() {
     let block = decoded(&with(|p| p["transactions"] = json!([])));
-    assert_eq!(block.transactions.iter().map(|t| t.tx_index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(
+        block
+            .transactions
+            .iter()
+            .map(|t| t.tx_index)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
 }
 
 /// The column of `tx_index` ends below 2^31: a row beyond it would stop the writer for good.
@@ -211,15 +291,30 @@ fn a_stand_in_has_no_place_beyond_the_last_index() {
 #[test]
 fn what_is_unknown_is_kept_by_its_name() {
     let body = decoded_event(event(0, 0x10, "sbtc_event", json!({"amount": "1"})));
-    assert_eq!((body.kind, body.topic.as_deref()), (EventKind::Other, Some("sbtc_event")));
-    let block = decoded(&with(|p| p["transactions"][0]["status"] = json!("postponed")));
-    assert_eq!(block.transactions[0].status, TxStatus::Other("postponed".to_owned()));
+    assert_eq!(
+        (body.kind, body.topic.as_deref()),
+        (EventKind::Other, Some("sbtc_event"))
+    );
+    let block = decoded(&with(|p| {
+        p["transactions"][0]["status"] = json!("postponed")
+    }));
+    assert_eq!(
+        block.transactions[0].status,
+        TxStatus::Other("postponed".to_owned())
+    );
 }
 
 #[test]
 fn two_transactions_in_one_place_are_refused() {
     let error = refused(&with(|p| p["transactions"][1]["tx_index"] = json!(0)));
-    assert_eq!(error, format!("transactions {} and {} both have tx_index 0", h32(0x10), h32(0x11)));
+    assert_eq!(
+        error,
+        format!(
+            "transactions {} and {} both have tx_index 0",
+            h32(0x10),
+            h32(0x11)
+        )
+    );
 }
 
 #[test]
@@ -227,7 +322,10 @@ fn numbers_out_of_range_are_refused_by_name() {
     for name in ["block_height", "burn_block_height", "tenure_height"] {
         decoded(&with(|p| p[name] = json!(2_147_483_647u64)));
         let error = refused(&with(|p| p[name] = json!(2_147_483_648u64)));
-        assert_eq!(error, format!("block: {name} must be a height below 2147483648; got \"2147483648\""));
+        assert_eq!(
+            error,
+            format!("block: {name} must be a height below 2147483648; got \"2147483648\"")
+        );
     }
     for name in ["block_time", "burn_block_time"] {
         decoded(&with(|p| p[name] = json!(i64::MAX)));
@@ -235,11 +333,19 @@ fn numbers_out_of_range_are_refused_by_name() {
         let expected = "must be Unix seconds below 2^63; got \"9223372036854775808\"";
         assert_eq!(error, format!("block: {name} {expected}"));
     }
-    let error = refused(&with(|p| p["transactions"][0]["tx_index"] = json!(u64::MAX)));
+    let error = refused(&with(|p| {
+        p["transactions"][0]["tx_index"] = json!(u64::MAX)
+    }));
     let expected = "must be a height below 2147483648; got \"18446744073709551615\"";
-    assert_eq!(error, format!("transaction {}: tx_index {expected}", u64::MAX));
+    assert_eq!(
+        error,
+        format!("transaction {}: tx_index {expected}", u64::MAX)
+    );
     let error = refused(&with(|p| p["block_height"] = json!(-1)));
-    assert!(error.starts_with("the body is not a new_block payload: "), "{error}");
+    assert!(
+        error.starts_with("the body is not a new_block payload: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -260,7 +366,9 @@ fn bad_hexadecimal_is_refused_with_the_place_the_form_and_the_text() {
         "transaction 1: raw_tx must be hexadecimal; got \"0xzz\""
     );
     assert_eq!(
-        refused(&with(|p| p["transactions"][1]["raw_result"] = json!("0x070"))),
+        refused(&with(
+            |p| p["transactions"][1]["raw_result"] = json!("0x070")
+        )),
         "transaction 1: raw_result must be hexadecimal; got \"0x070\""
     );
     assert_eq!(
@@ -275,10 +383,21 @@ fn bad_hexadecimal_is_refused_with_the_place_the_form_and_the_text() {
 #[test]
 fn amounts_have_128_bits() {
     let max = u128::MAX.to_string();
-    assert_eq!(decoded_event(transfer(0, 0x10, &max)).amount, Some(u128::MAX));
-    for wrong in ["340282366920938463463374607431768211456", "-1", "1.5", "1e3", "", "0x10"] {
+    assert_eq!(
+        decoded_event(transfer(0, 0x10, &max)).amount,
+        Some(u128::MAX)
+    );
+    for wrong in [
+        "340282366920938463463374607431768211456",
+        "-1",
+        "1.5",
+        "1e3",
+        "",
+        "0x10",
+    ] {
         let error = refused(&with(|p| p["events"] = json!([transfer(0, 0x10, wrong)])));
-        let expected = format!("event 0: amount must be an unsigned integer below 2^128; got {wrong:?}");
+        let expected =
+            format!("event 0: amount must be an unsigned integer below 2^128; got {wrong:?}");
         assert_eq!(error, expected);
     }
     let number = with(|p| p["events"][0]["stx_transfer_event"]["amount"] = json!(5));
@@ -291,30 +410,58 @@ fn locks_tokens_and_memos_are_read() {
         "contract_identifier": LOGIC});
     let body = decoded_event(event(0, 0x10, "stx_lock_event", lock.clone()));
     assert_eq!((body.amount, body.unlock_height), (Some(5), Some(380)));
-    assert_eq!((body.sender.as_deref(), body.contract.as_deref()), (Some(ALICE), Some(LOGIC)));
+    assert_eq!(
+        (body.sender.as_deref(), body.contract.as_deref()),
+        (Some(ALICE), Some(LOGIC))
+    );
     let mut wrong = lock;
     wrong["unlock_height"] = json!("soon");
-    let error = refused(&with(|p| p["events"] = json!([event(0, 0x10, "stx_lock_event", wrong)])));
-    assert_eq!(error, "event 0: unlock_height must be a burn height; got \"soon\"");
+    let error = refused(&with(|p| {
+        p["events"] = json!([event(0, 0x10, "stx_lock_event", wrong)])
+    }));
+    assert_eq!(
+        error,
+        "event 0: unlock_height must be a burn height; got \"soon\""
+    );
 
     let asset = format!("{LOGIC}::badge");
     let nft = json!({"asset_identifier": asset, "recipient": BOB, "raw_value": "0x0100000000000000000000000000000001"});
     let body = decoded_event(event(0, 0x10, "nft_mint_event", nft));
-    assert_eq!((body.contract.as_deref(), body.asset.as_deref()), (Some(LOGIC), Some("badge")));
+    assert_eq!(
+        (body.contract.as_deref(), body.asset.as_deref()),
+        (Some(LOGIC), Some("badge"))
+    );
     assert_eq!(body.value, Some(Value::UInt(1).encode()));
     let ft = json!({"asset_identifier": LOGIC, "recipient": BOB, "amount": "1"});
-    let error = refused(&with(|p| p["events"] = json!([event(0, 0x10, "ft_mint_event", ft)])));
-    assert_eq!(error, format!("event 0: asset_identifier must be CONTRACT::asset; got {LOGIC:?}"));
+    let error = refused(&with(|p| {
+        p["events"] = json!([event(0, 0x10, "ft_mint_event", ft)])
+    }));
+    assert_eq!(
+        error,
+        format!("event 0: asset_identifier must be CONTRACT::asset; got {LOGIC:?}")
+    );
 
     let memo = json!({"sender": ALICE, "recipient": BOB, "amount": "1", "memo": "6869"});
-    assert_eq!(decoded_event(event(0, 0x10, "stx_transfer_event", memo)).value.as_deref(), Some(&b"hi"[..]));
-    assert_eq!(decoded_event(transfer(0, 0x10, "1")).value, None, "an empty memo is none");
+    assert_eq!(
+        decoded_event(event(0, 0x10, "stx_transfer_event", memo))
+            .value
+            .as_deref(),
+        Some(&b"hi"[..])
+    );
+    assert_eq!(
+        decoded_event(transfer(0, 0x10, "1")).value,
+        None,
+        "an empty memo is none"
+    );
 }
 
 #[test]
 fn an_event_must_hold_the_body_that_its_type_names() {
     let error = refused(&with(|p| p["events"][0]["type"] = json!("ft_burn_event")));
-    assert_eq!(error, "event 0: type must be the name of a field that is present; got \"none\"");
+    assert_eq!(
+        error,
+        "event 0: type must be the name of a field that is present; got \"none\""
+    );
 }
 
 /// Postgres holds no NUL in texts: what comes through would stop the writer.
@@ -322,7 +469,8 @@ fn an_event_must_hold_the_body_that_its_type_names() {
 fn no_text_of_a_block_holds_a_nul() {
     let nul = "a\0b";
     let lock = json!({"locked_amount": "5", "unlock_height": "3", "locked_address": nul, "contract_identifier": nul});
-    let ft = json!({"asset_identifier": "a\0::b\0", "sender": nul, "recipient": nul, "amount": "1"});
+    let ft =
+        json!({"asset_identifier": "a\0::b\0", "sender": nul, "recipient": nul, "amount": "1"});
     let named = Value::tuple([("topic", Value::Utf8(nul.to_owned()))]).unwrap();
     let block = decoded(&with(|p| {
         p["transactions"][0]["vm_error"] = json!(nul);
@@ -341,7 +489,9 @@ fn no_text_of_a_block_holds_a_nul() {
 
 #[test]
 fn no_unknown_status_holds_a_nul() {
-    assert_storable(&decoded(&with(|p| p["transactions"][0]["status"] = json!("a\0b"))));
+    assert_storable(&decoded(&with(|p| {
+        p["transactions"][0]["status"] = json!("a\0b")
+    })));
 }
 
 fn topic_of(value: &Value) -> Option<String> {
@@ -354,9 +504,19 @@ fn a_print_is_named_by_its_topic_or_else_by_its_event() {
     let tuple = |fields: Vec<(&'static str, Value)>| Value::tuple(fields).unwrap();
     let both = tuple(vec![("event", ascii("e")), ("topic", ascii("t"))]);
     assert_eq!(topic_of(&both).as_deref(), Some("t"));
-    assert_eq!(topic_of(&tuple(vec![("event", ascii("paid"))])).as_deref(), Some("paid"));
-    assert_eq!(topic_of(&tuple(vec![("topic", Value::Utf8("größe".into()))])).as_deref(), Some("größe"));
-    assert_eq!(topic_of(&tuple(vec![("topic", Value::UInt(1))])), None, "a number is no name");
+    assert_eq!(
+        topic_of(&tuple(vec![("event", ascii("paid"))])).as_deref(),
+        Some("paid")
+    );
+    assert_eq!(
+        topic_of(&tuple(vec![("topic", Value::Utf8("größe".into()))])).as_deref(),
+        Some("größe")
+    );
+    assert_eq!(
+        topic_of(&tuple(vec![("topic", Value::UInt(1))])),
+        None,
+        "a number is no name"
+    );
     assert_eq!(topic_of(&tuple(vec![("name", ascii("x"))])), None);
     assert_eq!(topic_of(&ascii("plain")), None, "only tuples have fields");
     let of = |length| tuple(vec![("topic", ascii(&"x".repeat(length)))]);
@@ -374,9 +534,21 @@ fn a_print_that_is_no_clarity_value_is_kept() {
 
 #[test]
 fn what_is_no_block_is_refused() {
-    for body in ["", "{", "[]", "null", "1", "\"x\"", "{}", r#"{"index_block_hash":1}"#] {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        "\"x\"",
+        "{}",
+        r#"{"index_block_hash":1}"#,
+    ] {
         let error = crate::error_chain(&decode_block(body.as_bytes()).unwrap_err()).to_string();
-        assert!(error.starts_with("the body is not a new_block payload: "), "{body}: {error}");
+        assert!(
+            error.starts_with("the body is not a new_block payload: "),
+            "{body}: {error}"
+        );
     }
     assert!(decode_block(b"\xff\xfe").is_err());
     let missing = with(|p| {
@@ -418,10 +590,14 @@ fn burn_refusal(body: &Json) -> String {
 #[test]
 fn bad_bitcoin_blocks_are_refused_by_name() {
     let high = json!({"burn_block_hash": h32(1), "burn_block_height": 1u64 << 31});
-    let expected = "burn block: burn_block_height must be a height below 2147483648; got \"2147483648\"";
+    let expected =
+        "burn block: burn_block_height must be a height below 2147483648; got \"2147483648\"";
     assert_eq!(burn_refusal(&high), expected);
     let short = json!({"burn_block_hash": "0xab", "burn_block_height": 1});
-    assert!(burn_refusal(&short).starts_with("burn block: burn_block_hash is not valid: burn block hash must"));
+    assert!(
+        burn_refusal(&short)
+            .starts_with("burn block: burn_block_hash is not valid: burn block hash must")
+    );
     assert!(burn_refusal(&json!([])).starts_with("the body is not a new_burn_block payload: "));
 }
 
@@ -431,8 +607,13 @@ fn mempool_transactions_are_known_by_the_hash_of_their_bytes() {
     let expected = [&[0u8][..], &[1, 0xff]].map(|bytes| TxId(Sha512_256::digest(bytes).into()));
     assert_eq!(txids, expected);
     assert_eq!(decode_mempool(b"[]").unwrap(), []);
-    let error = decode_mempool(br#"["0x00","0xq"]"#).unwrap_err().to_string();
-    assert_eq!(error, "mempool transaction 1: raw_tx must be hexadecimal; got \"0xq\"");
+    let error = decode_mempool(br#"["0x00","0xq"]"#)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "mempool transaction 1: raw_tx must be hexadecimal; got \"0xq\""
+    );
     let error = decode_mempool(b"{}").unwrap_err().to_string();
     assert_eq!(error, "the body is not a new_mempool_tx payload");
 }
@@ -446,15 +627,27 @@ fn mempool_drops_with_and_without_a_replacement() {
     assert_eq!(replaced.reason, "ReplaceByFee");
     assert_eq!(replaced.replaced_by.map(|t| t.to_string()), Some(h32(3)));
     assert_eq!(decode(drop(Json::Null)).unwrap().replaced_by, None);
-    assert_eq!(decode(json!({"dropped_txids": [], "reason": "x"})).unwrap().replaced_by, None);
-    let error = decode(json!({"dropped_txids": ["0x1"], "reason": "x"})).unwrap_err().to_string();
+    assert_eq!(
+        decode(json!({"dropped_txids": [], "reason": "x"}))
+            .unwrap()
+            .replaced_by,
+        None
+    );
+    let error = decode(json!({"dropped_txids": ["0x1"], "reason": "x"}))
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "mempool drop: dropped_txids is not valid");
 }
 
 #[test]
 fn no_reason_of_a_drop_holds_a_nul() {
     let body = json!({"dropped_txids": [], "reason": "a\0b"}).to_string();
-    assert!(!decode_mempool_drop(body.as_bytes()).unwrap().reason.contains('\0'));
+    assert!(
+        !decode_mempool_drop(body.as_bytes())
+            .unwrap()
+            .reason
+            .contains('\0')
+    );
 }
 
 /// Every promise about a decoded block on which the store relies.
@@ -464,7 +657,11 @@ fn assert_storable(block: &Block) {
     let indexes: Vec<_> = block.transactions.iter().map(|t| t.tx_index).collect();
     assert!(indexes.is_sorted_by(|a, b| a < b), "{indexes:?}");
     assert!(indexes.iter().all(|i| *i <= limit), "{indexes:?}");
-    let places: Vec<_> = block.events.iter().map(|e| (e.tx_index, e.ordinal)).collect();
+    let places: Vec<_> = block
+        .events
+        .iter()
+        .map(|e| (e.tx_index, e.ordinal))
+        .collect();
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
     assert!(places.iter().all(|(tx, _)| indexes.contains(tx)));
     for text in block.transactions.iter().flat_map(texts_of_transaction) {
@@ -477,12 +674,30 @@ fn assert_storable(block: &Block) {
 
 fn texts_of_transaction(t: &Transaction) -> Vec<String> {
     let status = Some(t.status.as_str().to_owned());
-    let texts = [&t.sender, &t.sponsor, &t.contract, &t.function, &t.burnchain_op, &t.vm_error];
-    texts.into_iter().cloned().chain([status]).flatten().collect()
+    let texts = [
+        &t.sender,
+        &t.sponsor,
+        &t.contract,
+        &t.function,
+        &t.burnchain_op,
+        &t.vm_error,
+    ];
+    texts
+        .into_iter()
+        .cloned()
+        .chain([status])
+        .flatten()
+        .collect()
 }
 
 fn texts_of_event(body: &EventBody) -> Vec<String> {
-    let texts = [&body.contract, &body.asset, &body.sender, &body.recipient, &body.topic];
+    let texts = [
+        &body.contract,
+        &body.asset,
+        &body.sender,
+        &body.recipient,
+        &body.topic,
+    ];
     texts.into_iter().flatten().cloned().collect()
 }
 
@@ -495,7 +710,11 @@ fn rich_payload() -> Json {
         let lock = json!({"locked_amount": "5", "unlock_height": "3", "locked_address": ALICE});
         p["events"] = json!([
             transfer(4, 0x10, "1"),
-            print(0, 0x10, &Value::tuple([("event", Value::ascii("paid").unwrap())]).unwrap()),
+            print(
+                0,
+                0x10,
+                &Value::tuple([("event", Value::ascii("paid").unwrap())]).unwrap()
+            ),
             event(2, 0x11, "nft_transfer_event", nft),
             event(1, 0x11, "stx_lock_event", lock),
             event(3, 0xaa, "new_event", json!({}))
@@ -522,9 +741,14 @@ fn json_value() -> impl Strategy<Value = Json> {
 fn pointers(value: &Json, at: &str, out: &mut Vec<String>) {
     out.push(at.to_owned());
     match value {
-        Json::Object(map) => map.iter().for_each(|(k, v)| pointers(v, &format!("{at}/{k}"), out)),
+        Json::Object(map) => map
+            .iter()
+            .for_each(|(k, v)| pointers(v, &format!("{at}/{k}"), out)),
         Json::Array(items) => {
-            items.iter().enumerate().for_each(|(i, v)| pointers(v, &format!("{at}/{i}"), out));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, v)| pointers(v, &format!("{at}/{i}"), out));
         }
         _ => {}
     }
@@ -534,7 +758,11 @@ fn decode_all(body: &[u8]) {
     if let Ok(block) = decode_block(body) {
         assert_storable(&block);
     }
-    let others = (decode_burn_block(body), decode_mempool(body), decode_mempool_drop(body));
+    let others = (
+        decode_burn_block(body),
+        decode_mempool(body),
+        decode_mempool_drop(body),
+    );
     drop(others);
 }
 

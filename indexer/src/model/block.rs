@@ -44,7 +44,10 @@ pub struct BlockHeader {
 impl BlockHeader {
     /// The block's name.
     pub fn block_ref(&self) -> BlockRef {
-        BlockRef { id: self.id, height: self.height }
+        BlockRef {
+            id: self.id,
+            height: self.height,
+        }
     }
 }
 

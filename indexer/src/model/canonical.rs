@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn json_is_sorted_at_every_level() {
         let value: Value = serde_json::from_str(r#"{"b":[{"z":1,"a":"\""}],"a":null}"#).unwrap();
-        assert_eq!(canonical_json(&value), r#"{"a":null,"b":[{"a":"\"","z":1}]}"#);
+        assert_eq!(
+            canonical_json(&value),
+            r#"{"a":null,"b":[{"a":"\"","z":1}]}"#
+        );
     }
 
     #[test]

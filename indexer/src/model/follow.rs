@@ -57,7 +57,10 @@ impl FollowSet {
 
     /// Does this transaction, taken without its events, touch what is followed?
     pub fn concerns_transaction(&self, transaction: &Transaction) -> bool {
-        transaction.contract.as_deref().is_some_and(|c| self.follows_contract(c))
+        transaction
+            .contract
+            .as_deref()
+            .is_some_and(|c| self.follows_contract(c))
             || self.concerns_principal(transaction.sender.as_deref())
             || self.concerns_principal(transaction.sponsor.as_deref())
     }
@@ -73,7 +76,13 @@ impl FollowSet {
             .filter(|t| self.concerns_transaction(t))
             .map(|t| t.tx_index)
             .collect();
-        kept.extend(block.events.iter().filter(|e| self.concerns_event(e)).map(|e| e.tx_index));
+        kept.extend(
+            block
+                .events
+                .iter()
+                .filter(|e| self.concerns_event(e))
+                .map(|e| e.tx_index),
+        );
         block.transactions.retain(|t| kept.contains(&t.tx_index));
         block.events.retain(|e| kept.contains(&e.tx_index));
     }

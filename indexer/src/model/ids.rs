@@ -131,7 +131,10 @@ mod tests {
     #[test]
     fn genesis_is_the_hash_of_zeros() {
         use sha2::{Digest as _, Sha512_256};
-        assert_eq!(Sha512_256::digest([0u8; 52]).as_slice(), IndexBlockHash::GENESIS.as_bytes());
+        assert_eq!(
+            Sha512_256::digest([0u8; 52]).as_slice(),
+            IndexBlockHash::GENESIS.as_bytes()
+        );
     }
 
     #[test]

@@ -36,7 +36,11 @@ impl Draft {
     /// A block became canonical on top of what was.
     pub(super) fn extend(&mut self, block: BlockRef, id: i64, generation: i64) {
         self.lower_floor(i64::from(block.height) - 1);
-        self.batch.outbox.push(OutboxRow { generation, applied: true, block_id: id });
+        self.batch.outbox.push(OutboxRow {
+            generation,
+            applied: true,
+            block_id: id,
+        });
     }
 
     fn lower_floor(&mut self, height: i64) {
@@ -56,7 +60,11 @@ impl Draft {
         self.unwinds = true;
         let mut tell = |block: &BlockRef, applied| {
             if let Some(block_id) = number(&block.id) {
-                self.batch.outbox.push(OutboxRow { generation, applied, block_id });
+                self.batch.outbox.push(OutboxRow {
+                    generation,
+                    applied,
+                    block_id,
+                });
             }
         };
         switch.old.iter().rev().for_each(|b| tell(b, false));
@@ -92,10 +100,19 @@ impl Draft {
         if let Some(last) = self.batch.inbox.iter().map(|u| u.id).max() {
             to.inbox_watermark = to.inbox_watermark.max(last);
         }
-        let versions: usize = self.batch.blocks.iter().map(|b| b.change.versions.len()).sum();
+        let versions: usize = self
+            .batch
+            .blocks
+            .iter()
+            .map(|b| b.change.versions.len())
+            .sum();
         to.next_version_id += i64::try_from(versions).unwrap_or(0);
         if let Some(floor) = self.floor {
-            let mut pointer = Pointer { above: floor, unwinds: self.unwinds, ..Pointer::default() };
+            let mut pointer = Pointer {
+                above: floor,
+                unwinds: self.unwinds,
+                ..Pointer::default()
+            };
             let mut cursor = tree.tip().and_then(|tip| tree.get(&tip.id));
             while let Some(node) = cursor
                 && i64::from(node.block.height) > floor
@@ -120,6 +137,7 @@ impl Draft {
 pub(super) fn left_final(tree: &ForkTree, switch: &Switch, finality_burn_blocks: u32) -> bool {
     let burn_tip = tree.burn_tip_height();
     switch.old.iter().any(|b| {
-        tree.get(&b.id).is_some_and(|n| is_final(burn_tip, n.burn_block_height, finality_burn_blocks))
+        tree.get(&b.id)
+            .is_some_and(|n| is_final(burn_tip, n.burn_block_height, finality_burn_blocks))
     })
 }

@@ -5,11 +5,12 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 
 use crate::decode::{
-    DecodeError, MempoolDrop, decode_block_for, decode_burn_block, decode_mempool, decode_mempool_drop,
+    DecodeError, MempoolDrop, decode_block_for, decode_burn_block, decode_mempool,
+    decode_mempool_drop,
 };
 use crate::model::{Block, BurnBlock, FollowSet, TxId};
 use crate::store::StoreError;
-use crate::store::inbox::{self, Endpoint, InboxState, PackedRow};
+use crate::store::inbox::{self, Endpoint, PackedRow};
 
 /// Most payloads in a round.
 const ROUND_ROWS: i64 = 128;
@@ -58,9 +59,17 @@ pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, Sto
         | Endpoint::MinedNakamotoBlock => Ok(Decoded::Kept),
     };
     let decoded = decoded.unwrap_or_else(|error: DecodeError| {
-        Decoded::Unreadable(crate::error_chain(&error).to_string().replace('\0', "\u{fffd}"))
+        Decoded::Unreadable(
+            crate::error_chain(&error)
+                .to_string()
+                .replace('\0', "\u{fffd}"),
+        )
     });
-    Ok(Item { inbox_id: row.id, received_at_us: row.received_at_us, decoded })
+    Ok(Item {
+        inbox_id: row.id,
+        received_at_us: row.received_at_us,
+        decoded,
+    })
 }
 
 async fn fetch_and_decode(
@@ -68,14 +77,17 @@ async fn fetch_and_decode(
     follow: FollowSet,
     after: i64,
 ) -> Result<Vec<Item>, StoreError> {
-    let rows = inbox::fetch(&pool, InboxState::Received, after, ROUND_ROWS, ROUND_BYTES).await?;
+    let rows = inbox::fetch_received(&pool, after, ROUND_ROWS, ROUND_BYTES).await?;
     let follow = &follow;
     futures::stream::iter(rows)
         .map(|row| async move {
             let follow = follow.clone();
             tokio::task::spawn_blocking(move || decode_row(row, &follow))
                 .await
-                .map_err(|e| StoreError::Corrupt { table: "inbox", detail: format!("a decoder died: {e}") })?
+                .map_err(|e| StoreError::Corrupt {
+                    table: "inbox",
+                    detail: format!("a decoder died: {e}"),
+                })?
         })
         .buffered(DECODERS)
         .collect::<Vec<_>>()
@@ -94,7 +106,12 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(pool: PgPool, follow: FollowSet) -> Self {
-        Self { pool, follow, after: 0, ahead: None }
+        Self {
+            pool,
+            follow,
+            after: 0,
+            ahead: None,
+        }
     }
 
     /// Looks again from the beginning: a row numbered earlier may have been committed later.
@@ -110,7 +127,11 @@ impl Reader {
     }
 
     fn start(&self) -> JoinHandle<Result<Vec<Item>, StoreError>> {
-        tokio::spawn(fetch_and_decode(self.pool.clone(), self.follow.clone(), self.after))
+        tokio::spawn(fetch_and_decode(
+            self.pool.clone(),
+            self.follow.clone(),
+            self.after,
+        ))
     }
 
     /// The next round; empty when there is nothing more.

@@ -70,7 +70,16 @@ pub async fn run(
     let mut backoff = Backoff::default();
     let mut epoch = None;
     while !cancel.is_cancelled() {
-        let result = follow(&pool, &config, &metrics, &wake, &cancel, &mut epoch, &mut backoff).await;
+        let result = follow(
+            &pool,
+            &config,
+            &metrics,
+            &wake,
+            &cancel,
+            &mut epoch,
+            &mut backoff,
+        )
+        .await;
         match result {
             Ok(()) => break,
             Err(error) if error.is_transient() => {

@@ -152,15 +152,30 @@ impl Writer {
         self.flush().await?;
         if let Some(rebuild) = self.rebuild.take() {
             tracing::warn!(origin = ?rebuild.origin, "the mirror is built anew from its stored payloads");
-            commit::rebuild(&self.pool, &self.position, rebuild.origin, rebuild.superseded).await?;
+            commit::rebuild(
+                &self.pool,
+                &self.position,
+                rebuild.origin,
+                rebuild.superseded,
+            )
+            .await?;
         }
         Ok(true)
     }
 
     /// Takes one payload; returns inbox rows that can go on because of it.
     async fn take(&mut self, item: Item) -> Result<Vec<i64>, PipelineError> {
-        let Item { inbox_id, received_at_us, decoded } = item;
-        let mut update = InboxUpdate { id: inbox_id, state: InboxState::Applied, block: None, error: None };
+        let Item {
+            inbox_id,
+            received_at_us,
+            decoded,
+        } = item;
+        let mut update = InboxUpdate {
+            id: inbox_id,
+            state: InboxState::Applied,
+            block: None,
+            error: None,
+        };
         match decoded {
             Decoded::Block(block) => return self.take_block(inbox_id, *block).await,
             Decoded::BurnBlock(block) => self.take_burn_block(inbox_id, block),
@@ -169,11 +184,19 @@ impl Writer {
                 self.draft.batch.mempool.seen.extend(seen);
             }
             Decoded::MempoolDrop(drop) => {
-                self.draft.batch.mempool.dropped.push((drop, received_at_us));
+                self.draft
+                    .batch
+                    .mempool
+                    .dropped
+                    .push((drop, received_at_us));
             }
             Decoded::Kept => update.state = InboxState::Kept,
             Decoded::Unreadable(reason) => {
-                tracing::error!(inbox_id, reason, "a payload is quarantined; see `stxworx status`");
+                tracing::error!(
+                    inbox_id,
+                    reason,
+                    "a payload is quarantined; see `stxworx status`"
+                );
                 self.metrics.quarantined.inc();
                 update.state = InboxState::Quarantined;
                 update.error = Some(reason);
@@ -198,7 +221,9 @@ impl Writer {
             outcome = self.look_below(&node).await?;
         }
         if outcome == Outcome::Origin && self.next.origin.is_some_and(|o| o != block.header.id) {
-            outcome = Outcome::Detached { missing_parent: block.header.parent };
+            outcome = Outcome::Detached {
+                missing_parent: block.header.parent,
+            };
         }
         let state = match &outcome {
             Outcome::Duplicate => {
@@ -229,8 +254,12 @@ impl Writer {
 
     /// A block whose parent is not in the window may still be known to the store, or stand on old history.
     async fn look_below(&mut self, node: &Node) -> Result<Outcome, PipelineError> {
-        let missing = Outcome::Detached { missing_parent: node.parent };
-        let Some(base) = self.tree.base() else { return Ok(missing) };
+        let missing = Outcome::Detached {
+            missing_parent: node.parent,
+        };
+        let Some(base) = self.tree.base() else {
+            return Ok(missing);
+        };
         if load::known(&self.pool, node.block.id).await?.is_some() {
             return Ok(Outcome::Duplicate);
         }
@@ -248,12 +277,20 @@ impl Writer {
         if block.header.id != IndexBlockHash::GENESIS || block.listed_transactions == 0 {
             return Ok(());
         }
-        let Some(known) = self.known.get(&block.header.id).filter(|k| k.empty).copied() else {
+        let Some(known) = self
+            .known
+            .get(&block.header.id)
+            .filter(|k| k.empty)
+            .copied()
+        else {
             return Ok(());
         };
         self.flush().await?;
         let superseded = load::inbox_of(&self.pool, known.id).await?;
-        self.rebuild = Some(Rebuild { origin: self.next.origin, superseded });
+        self.rebuild = Some(Rebuild {
+            origin: self.next.origin,
+            superseded,
+        });
         Ok(())
     }
 
@@ -266,7 +303,10 @@ impl Writer {
         if let Some(parent) = self.origin_parent
             && let Some(origin) = self.detached.lowest_from(parent)
         {
-            self.rebuild = Some(Rebuild { origin: Some(origin), superseded: None });
+            self.rebuild = Some(Rebuild {
+                origin: Some(origin),
+                superseded: None,
+            });
         }
     }
 
@@ -284,17 +324,29 @@ impl Writer {
         self.cache.at = Some(block.header.id);
         self.number_principals(&block).await?;
         let rows_digest = rows_digest(&block, &change);
-        let parent = self.known.get(&block.header.parent).map_or(Digest::ZERO, |k| k.digest);
+        let parent = self
+            .known
+            .get(&block.header.parent)
+            .map_or(Digest::ZERO, |k| k.digest);
         let digest = chain_digest(parent, block.header.id, rows_digest);
         let id = self.next.next_block_id;
         self.next.next_block_id += 1;
         let empty = block.listed_transactions == 0;
-        self.known.insert(block.header.id, Known { id, digest, empty });
+        self.known
+            .insert(block.header.id, Known { id, digest, empty });
         self.count(&block);
-        self.draft.add_rows(block.transactions.len() + block.events.len() + change.versions.len() + 1);
+        self.draft
+            .add_rows(block.transactions.len() + block.events.len() + change.versions.len() + 1);
         let outcome = self.tree.insert(node);
         let block_ref = block.header.block_ref();
-        self.draft.batch.blocks.push(BlockRows { id, inbox_id, block, change, rows_digest, digest });
+        self.draft.batch.blocks.push(BlockRows {
+            id,
+            inbox_id,
+            block,
+            change,
+            rows_digest,
+            digest,
+        });
         match outcome {
             Outcome::Origin => {
                 self.next.origin = Some(block_ref.id);
@@ -318,13 +370,22 @@ impl Writer {
         }
         let cause = if by_burn { "burn" } else { "stacks" };
         self.metrics.reorgs.with_label_values(&[cause]).inc();
-        #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats; depths are small")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a histogram takes floats; depths are small"
+        )]
         self.metrics.reorg_depth.observe(switch.old.len() as f64);
         tracing::warn!(cause, depth = switch.old.len(), joined = switch.new.len(),
             ancestor = ?switch.ancestor, "the canonical chain switched");
         let known = &self.known;
         let generation = self.next.generation;
-        self.draft.switch(switch, by_burn, generation, |id| known.get(id).map(|k| k.id), left_final);
+        self.draft.switch(
+            switch,
+            by_burn,
+            generation,
+            |id| known.get(id).map(|k| k.id),
+            left_final,
+        );
         // What the cache holds as of its base may lie on the other side of the switch now.
         self.cache = StateCache::default();
     }
@@ -350,7 +411,11 @@ impl Writer {
         let cache = &mut self.cache;
         let found = load::states(&self.pool, &missing, &cache.branch, cache.trunk_height).await?;
         cache.states.extend(found);
-        cache.absent.extend(missing.into_iter().filter(|k| !cache.states.contains_key(k)));
+        cache.absent.extend(
+            missing
+                .into_iter()
+                .filter(|k| !cache.states.contains_key(k)),
+        );
         Ok(())
     }
 
@@ -364,17 +429,28 @@ impl Writer {
             branch.extend(self.known.get(&cursor).map(|k| k.id));
             cursor = node.parent;
         }
-        let trunk_height =
-            self.tree.get(&cursor).map_or(-1, |n| i32::try_from(n.block.height).unwrap_or(i32::MAX));
-        StateCache { at: Some(parent), branch, trunk_height, ..StateCache::default() }
+        let trunk_height = self
+            .tree
+            .get(&cursor)
+            .map_or(-1, |n| i32::try_from(n.block.height).unwrap_or(i32::MAX));
+        StateCache {
+            at: Some(parent),
+            branch,
+            trunk_height,
+            ..StateCache::default()
+        }
     }
 
     /// Gives every principal of the block a local number.
     async fn number_principals(&mut self, block: &Block) -> Result<(), PipelineError> {
-        let of_transactions =
-            block.transactions.iter().flat_map(|t| [&t.sender, &t.sponsor, &t.contract]);
-        let of_events =
-            block.events.iter().flat_map(|e| [&e.body.contract, &e.body.sender, &e.body.recipient]);
+        let of_transactions = block
+            .transactions
+            .iter()
+            .flat_map(|t| [&t.sender, &t.sponsor, &t.contract]);
+        let of_events = block
+            .events
+            .iter()
+            .flat_map(|e| [&e.body.contract, &e.body.sender, &e.body.recipient]);
         let mut unknown: Vec<String> = of_transactions
             .chain(of_events)
             .flatten()
@@ -404,15 +480,31 @@ impl Writer {
 
     fn count(&self, block: &Block) {
         self.metrics.blocks.inc();
-        self.metrics.rows.with_label_values(&["transaction"]).inc_by(block.transactions.len() as u64);
-        self.metrics.rows.with_label_values(&["event"]).inc_by(block.events.len() as u64);
+        self.metrics
+            .rows
+            .with_label_values(&["transaction"])
+            .inc_by(block.transactions.len() as u64);
+        self.metrics
+            .rows
+            .with_label_values(&["event"])
+            .inc_by(block.events.len() as u64);
         for transaction in &block.transactions {
             if matches!(transaction.kind, TxKind::Undecoded | TxKind::Unlisted) {
-                self.metrics.undecoded.with_label_values(&[transaction.kind.as_str()]).inc();
+                self.metrics
+                    .undecoded
+                    .with_label_values(&[transaction.kind.as_str()])
+                    .inc();
             }
         }
-        for event in block.events.iter().filter(|e| e.body.kind == EventKind::Other) {
-            self.metrics.undecoded.with_label_values(&[event.body.kind.as_str()]).inc();
+        for event in block
+            .events
+            .iter()
+            .filter(|e| e.body.kind == EventKind::Other)
+        {
+            self.metrics
+                .undecoded
+                .with_label_values(&[event.body.kind.as_str()])
+                .inc();
         }
     }
 
@@ -430,14 +522,18 @@ impl Writer {
         to.next_block_id = self.next.next_block_id;
         to.next_principal_id = self.next.next_principal_id;
         let principals = &self.principals;
-        commit::commit(&self.pool, &self.position, &to, &batch, &|name| principals.get(name).copied())
-            .await?;
+        commit::commit(&self.pool, &self.position, &to, &batch, &|name| {
+            principals.get(name).copied()
+        })
+        .await?;
         self.next = to.clone();
         self.position = to;
         if self.principals.len() > MAX_PRINCIPALS {
             self.principals.clear();
         }
-        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics
+            .commit_seconds
+            .observe(started.elapsed().as_secs_f64());
         self.metrics.set_stage(Stage::Apply);
         self.show();
         Ok(())
@@ -445,9 +541,14 @@ impl Writer {
 
     fn show(&self) {
         if let Some(tip) = self.tree.tip() {
-            self.metrics.height.with_label_values(&["committed"]).set(i64::from(tip.height));
+            self.metrics
+                .height
+                .with_label_values(&["committed"])
+                .set(i64::from(tip.height));
         }
-        self.metrics.burn_height.set(i64::from(self.tree.burn_tip_height()));
+        self.metrics
+            .burn_height
+            .set(i64::from(self.tree.burn_tip_height()));
         self.metrics.detached.set(gauge(self.detached.len()));
     }
 
@@ -456,7 +557,8 @@ impl Writer {
             return;
         }
         if let Some(tip) = self.tree.tip() {
-            self.tree.prune_below(tip.height.saturating_sub(WINDOW_BLOCKS));
+            self.tree
+                .prune_below(tip.height.saturating_sub(WINDOW_BLOCKS));
             let tree = &self.tree;
             self.known.retain(|id, _| tree.contains(id));
         }

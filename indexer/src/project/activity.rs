@@ -50,34 +50,60 @@ impl Projection for ContractActivity {
     const VERSION: i32 = 1;
 
     fn facts(&self, block: &Block, follow: &FollowSet) -> Vec<Fact<Activity>> {
-        let fact = |contract: &str, fact| Fact { entity: contract.to_owned(), position: position(0, 0), fact };
+        let fact = |contract: &str, fact| Fact {
+            entity: contract.to_owned(),
+            position: position(0, 0),
+            fact,
+        };
         let mut facts = Vec::new();
         for transaction in &block.transactions {
-            if let Some(contract) = transaction.contract.as_deref().filter(|c| follow.follows_contract(c)) {
+            if let Some(contract) = transaction
+                .contract
+                .as_deref()
+                .filter(|c| follow.follows_contract(c))
+            {
                 let succeeded = transaction.status == TxStatus::Success;
                 facts.push(fact(contract, Activity::Call { succeeded }));
             }
         }
         for event in &block.events {
             if event.body.kind == EventKind::Contract {
-                if let Some(contract) = event.body.contract.as_deref().filter(|c| follow.follows_contract(c)) {
+                if let Some(contract) = event
+                    .body
+                    .contract
+                    .as_deref()
+                    .filter(|c| follow.follows_contract(c))
+                {
                     facts.push(fact(contract, Activity::Print));
                 }
                 continue;
             }
-            let mut concerned: Vec<&str> = [&event.body.contract, &event.body.sender, &event.body.recipient]
-                .into_iter()
-                .filter_map(|name| name.as_deref())
-                .filter(|name| name.contains('.') && follow.follows_contract(name))
-                .collect();
+            let mut concerned: Vec<&str> = [
+                &event.body.contract,
+                &event.body.sender,
+                &event.body.recipient,
+            ]
+            .into_iter()
+            .filter_map(|name| name.as_deref())
+            .filter(|name| name.contains('.') && follow.follows_contract(name))
+            .collect();
             concerned.sort_unstable();
             concerned.dedup();
-            facts.extend(concerned.into_iter().map(|contract| fact(contract, Activity::Movement)));
+            facts.extend(
+                concerned
+                    .into_iter()
+                    .map(|contract| fact(contract, Activity::Movement)),
+            );
         }
         facts
     }
 
-    fn fold(&self, state: &mut ActivityState, block: &Block, fact: &Activity) -> Result<(), String> {
+    fn fold(
+        &self,
+        state: &mut ActivityState,
+        block: &Block,
+        fact: &Activity,
+    ) -> Result<(), String> {
         let height = block.header.height;
         state.first_height.get_or_insert(height);
         state.last_height = height;

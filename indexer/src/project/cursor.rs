@@ -34,10 +34,17 @@ impl Projection for ContractCursor {
     const VERSION: i32 = 1;
 
     fn facts(&self, block: &Block, follow: &FollowSet) -> Vec<Fact<Vec<u8>>> {
-        let prints = block.events.iter().filter(|e| e.body.kind == EventKind::Contract);
+        let prints = block
+            .events
+            .iter()
+            .filter(|e| e.body.kind == EventKind::Contract);
         prints
             .filter_map(|event| {
-                let contract = event.body.contract.as_ref().filter(|c| follow.follows_contract(c))?;
+                let contract = event
+                    .body
+                    .contract
+                    .as_ref()
+                    .filter(|c| follow.follows_contract(c))?;
                 Some(Fact {
                     entity: contract.clone(),
                     // One version a block: a print's own place is in its event.

@@ -53,7 +53,8 @@ pub trait Projection: Send + Sync {
     ///
     /// # Errors
     /// When the state cannot take the fact, for instance on overflow; the message says why.
-    fn fold(&self, state: &mut Self::State, block: &Block, fact: &Self::Fact) -> Result<(), String>;
+    fn fold(&self, state: &mut Self::State, block: &Block, fact: &Self::Fact)
+    -> Result<(), String>;
 }
 
 /// A projection that met what it cannot hold. Stops the pipeline: skipping would make the mirror lie.
@@ -112,7 +113,11 @@ impl<P: Projection> AnyProjection for P {
     }
 
     fn touched(&self, block: &Block, follow: &FollowSet) -> Vec<String> {
-        let mut entities: Vec<_> = self.facts(block, follow).into_iter().map(|f| f.entity).collect();
+        let mut entities: Vec<_> = self
+            .facts(block, follow)
+            .into_iter()
+            .map(|f| f.entity)
+            .collect();
         entities.sort_unstable();
         entities.dedup();
         entities
@@ -132,17 +137,26 @@ impl<P: Projection> AnyProjection for P {
         };
         let mut working: BTreeMap<String, P::State> = BTreeMap::new();
         let mut versions: BTreeMap<(String, u64), Value> = BTreeMap::new();
-        for Fact { entity, position, fact } in self.facts(block, follow) {
+        for Fact {
+            entity,
+            position,
+            fact,
+        } in self.facts(block, follow)
+        {
             if !working.contains_key(&entity) {
                 let prior = match states.get(&(P::ID, entity.clone())) {
-                    Some(value) => P::State::deserialize(value)
-                        .map_err(|e| error(&entity, format!("its stored state is not readable: {e}")))?,
+                    Some(value) => P::State::deserialize(value).map_err(|e| {
+                        error(&entity, format!("its stored state is not readable: {e}"))
+                    })?,
                     None => P::State::default(),
                 };
                 working.insert(entity.clone(), prior);
             }
-            let Some(state) = working.get_mut(&entity) else { continue };
-            self.fold(state, block, &fact).map_err(|reason| error(&entity, reason))?;
+            let Some(state) = working.get_mut(&entity) else {
+                continue;
+            };
+            self.fold(state, block, &fact)
+                .map_err(|reason| error(&entity, reason))?;
             let value = serde_json::to_value(&*state)
                 .map_err(|e| error(&entity, format!("its state is not JSON: {e}")))?;
             states.insert((P::ID, entity.clone()), value.clone());
@@ -150,7 +164,12 @@ impl<P: Projection> AnyProjection for P {
         }
         Ok(versions
             .into_iter()
-            .map(|((entity, position), state)| Version { projection: P::ID, entity, position, state })
+            .map(|((entity, position), state)| Version {
+                projection: P::ID,
+                entity,
+                position,
+                state,
+            })
             .collect())
     }
 }
@@ -172,7 +191,11 @@ pub fn touched(
 ) -> Vec<EntityKey> {
     registry
         .iter()
-        .flat_map(|p| p.touched(block, follow).into_iter().map(|entity| (p.id(), entity)))
+        .flat_map(|p| {
+            p.touched(block, follow)
+                .into_iter()
+                .map(|entity| (p.id(), entity))
+        })
         .collect()
 }
 
@@ -197,7 +220,9 @@ pub fn apply_all(
 pub(crate) fn sum(total: &mut String, amount: u128) -> Result<(), String> {
     let before: u128 = match total.as_str() {
         "" => 0,
-        text => text.parse().map_err(|_| format!("{text:?} is not an amount"))?,
+        text => text
+            .parse()
+            .map_err(|_| format!("{text:?} is not an amount"))?,
     };
     let after = before.checked_add(amount).ok_or("a total exceeds 2^128")?;
     *total = after.to_string();

@@ -66,8 +66,14 @@ fn call(tx_index: u32, contract: &str, status: TxStatus) -> Transaction {
 }
 
 fn block(height: u32, transactions: Vec<Transaction>, events: Vec<(u32, u32, EventBody)>) -> Block {
-    let events: Vec<_> =
-        events.into_iter().map(|(tx_index, ordinal, body)| Event { tx_index, ordinal, body }).collect();
+    let events: Vec<_> = events
+        .into_iter()
+        .map(|(tx_index, ordinal, body)| Event {
+            tx_index,
+            ordinal,
+            body,
+        })
+        .collect();
     Block {
         header: header(height),
         listed_transactions: u32::try_from(transactions.len()).unwrap(),
@@ -117,12 +123,23 @@ fn chain() -> Vec<Block> {
         block(
             1,
             vec![call(0, CONTRACT, Success), call(1, OTHER, Success)],
-            vec![(0, 0, print(CONTRACT, 1)), (0, 1, stx(ALICE, CONTRACT, 100)), (1, 0, print(OTHER, 9))],
+            vec![
+                (0, 0, print(CONTRACT, 1)),
+                (0, 1, stx(ALICE, CONTRACT, 100)),
+                (1, 0, print(OTHER, 9)),
+            ],
         ),
-        block(2, vec![call(0, OTHER, Success)], vec![(0, 0, stx(BOB, OTHER, 5))]),
+        block(
+            2,
+            vec![call(0, OTHER, Success)],
+            vec![(0, 0, stx(BOB, OTHER, 5))],
+        ),
         block(
             3,
-            vec![call(0, CONTRACT, AbortByResponse), call(1, CONTRACT, Success)],
+            vec![
+                call(0, CONTRACT, AbortByResponse),
+                call(1, CONTRACT, Success),
+            ],
             vec![
                 (1, 0, print(CONTRACT, 2)),
                 (1, 1, stx(CONTRACT, ALICE, 30)),
@@ -133,18 +150,26 @@ fn chain() -> Vec<Block> {
         block(
             4,
             vec![call(0, OTHER, Success)],
-            vec![(0, 0, stx(ALICE, ALICE, 1)), (0, 1, nft_burn(CONTRACT, ALICE, 8))],
+            vec![
+                (0, 0, stx(ALICE, ALICE, 1)),
+                (0, 1, nft_burn(CONTRACT, ALICE, 8)),
+            ],
         ),
     ]
 }
 
 fn apply(p: &dyn AnyProjection, block: &Block, states: &mut States) -> Vec<Version> {
-    p.apply(block, &follow(), states).unwrap_or_else(|e| panic!("{e}"))
+    p.apply(block, &follow(), states)
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn every(check: impl Fn(&dyn AnyProjection)) {
     let all = registry();
-    assert_eq!(all.len(), 3, "a new projection: give chain() something for it");
+    assert_eq!(
+        all.len(),
+        3,
+        "a new projection: give chain() something for it"
+    );
     for projection in &all {
         check(&**projection);
     }
@@ -156,7 +181,10 @@ fn ids_and_names_are_never_shared() {
     let ids: BTreeSet<_> = all.iter().map(|p| p.id()).collect();
     let names: BTreeSet<_> = all.iter().map(|p| p.name()).collect();
     assert_eq!((ids.len(), names.len()), (all.len(), all.len()));
-    assert!(all.is_sorted_by_key(|p| p.id()), "versions are hashed in order of the ids");
+    assert!(
+        all.is_sorted_by_key(|p| p.id()),
+        "versions are hashed in order of the ids"
+    );
 }
 
 #[test]
@@ -165,7 +193,11 @@ fn an_empty_block_gives_nothing() {
         let mut states = States::new();
         let empty = block(1, vec![], vec![]);
         assert_eq!(apply(p, &empty, &mut states), []);
-        assert!(states.is_empty() && p.touched(&empty, &follow()).is_empty(), "{}", p.name());
+        assert!(
+            states.is_empty() && p.touched(&empty, &follow()).is_empty(),
+            "{}",
+            p.name()
+        );
     });
 }
 
@@ -182,8 +214,15 @@ fn a_block_without_followed_things_gives_nothing() {
 fn something_is_said_about_the_example() {
     every(|p| {
         let mut states = States::new();
-        let versions = chain().iter().map(|b| apply(p, b, &mut states).len()).sum::<usize>();
-        assert!(versions > 0, "{} is not exercised by the chain of this suite", p.name());
+        let versions = chain()
+            .iter()
+            .map(|b| apply(p, b, &mut states).len())
+            .sum::<usize>();
+        assert!(
+            versions > 0,
+            "{} is not exercised by the chain of this suite",
+            p.name()
+        );
     });
 }
 
@@ -193,7 +232,12 @@ fn the_same_block_on_the_same_states_gives_the_same_versions() {
         let mut states = States::new();
         for block in chain() {
             let mut again = states.clone();
-            assert_eq!(apply(p, &block, &mut states), apply(p, &block, &mut again), "{}", p.name());
+            assert_eq!(
+                apply(p, &block, &mut states),
+                apply(p, &block, &mut again),
+                "{}",
+                p.name()
+            );
             assert_eq!(states, again);
         }
     });
@@ -219,12 +263,23 @@ fn a_chain_cut_anywhere_gives_the_same_versions() {
         for block in chain() {
             let expected = apply(p, &block, &mut in_one_go);
             let mut cut = reloaded(p, &block, &written);
-            assert_eq!(apply(p, &block, &mut cut), expected, "{} block {}", p.name(), block.header.height);
+            assert_eq!(
+                apply(p, &block, &mut cut),
+                expected,
+                "{} block {}",
+                p.name(),
+                block.header.height
+            );
             written.extend(expected);
         }
         for ((_, entity), state) in &in_one_go {
             let newest = written.iter().rev().find(|v| v.entity == *entity).unwrap();
-            assert_eq!(newest.state, *state, "{} {entity}: the state at the end", p.name());
+            assert_eq!(
+                newest.state,
+                *state,
+                "{} {entity}: the state at the end",
+                p.name()
+            );
         }
     });
 }
@@ -235,11 +290,18 @@ fn versions_are_sorted_and_only_of_touched_entities() {
         let mut states = States::new();
         for block in chain() {
             let versions = apply(p, &block, &mut states);
-            let keys: Vec<_> = versions.iter().map(|v| (v.entity.as_str(), v.position)).collect();
+            let keys: Vec<_> = versions
+                .iter()
+                .map(|v| (v.entity.as_str(), v.position))
+                .collect();
             assert!(keys.is_sorted_by(|a, b| a < b), "{}: {keys:?}", p.name());
             let touched = p.touched(&block, &follow());
             assert!(touched.is_sorted_by(|a, b| a < b));
-            assert!(versions.iter().all(|v| v.projection == p.id() && touched.contains(&v.entity)));
+            assert!(
+                versions
+                    .iter()
+                    .all(|v| v.projection == p.id() && touched.contains(&v.entity))
+            );
         }
     });
 }
@@ -249,10 +311,17 @@ fn all_projections_together_are_sorted_by_projection() {
     let (all, mut states) = (registry(), States::new());
     for block in chain() {
         let change = apply_all(&all, &block, &follow(), &mut states).unwrap();
-        let keys: Vec<_> = change.versions.iter().map(|v| (v.projection, v.entity.clone(), v.position)).collect();
+        let keys: Vec<_> = change
+            .versions
+            .iter()
+            .map(|v| (v.projection, v.entity.clone(), v.position))
+            .collect();
         assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
         let touched: BTreeSet<_> = touched(&all, &block, &follow()).into_iter().collect();
-        assert!(keys.iter().all(|(p, entity, _)| touched.contains(&(*p, entity.clone()))));
+        assert!(
+            keys.iter()
+                .all(|(p, entity, _)| touched.contains(&(*p, entity.clone())))
+        );
     }
 }
 
@@ -263,9 +332,17 @@ fn a_state_that_cannot_be_read_is_an_error_that_names_its_place() {
         let entity = p.touched(first, &follow()).remove(0);
         let mut states = States::from([((p.id(), entity.clone()), json!("nonsense"))]);
         let error = p.apply(first, &follow(), &mut states).unwrap_err();
-        assert_eq!((error.projection, error.entity.as_str()), (p.name(), entity.as_str()));
+        assert_eq!(
+            (error.projection, error.entity.as_str()),
+            (p.name(), entity.as_str())
+        );
         assert_eq!(error.block, id(1).to_string());
-        assert!(error.reason.starts_with("its stored state is not readable: "), "{error}");
+        assert!(
+            error
+                .reason
+                .starts_with("its stored state is not readable: "),
+            "{error}"
+        );
     });
 }
 
@@ -273,11 +350,28 @@ fn a_state_that_cannot_be_read_is_an_error_that_names_its_place() {
 fn a_total_beyond_128_bits_is_an_error_that_names_its_place() {
     let transfers = transfers::Transfers;
     let mut states = States::new();
-    apply(&transfers, &block(1, vec![call(0, OTHER, TxStatus::Success)], vec![(0, 0, stx(BOB, ALICE, u128::MAX))]), &mut states);
-    let one_more = block(2, vec![call(0, OTHER, TxStatus::Success)], vec![(0, 0, stx(BOB, ALICE, 1))]);
-    let error = transfers.apply(&one_more, &follow(), &mut states).unwrap_err().to_string();
+    apply(
+        &transfers,
+        &block(
+            1,
+            vec![call(0, OTHER, TxStatus::Success)],
+            vec![(0, 0, stx(BOB, ALICE, u128::MAX))],
+        ),
+        &mut states,
+    );
+    let one_more = block(
+        2,
+        vec![call(0, OTHER, TxStatus::Success)],
+        vec![(0, 0, stx(BOB, ALICE, 1))],
+    );
+    let error = transfers
+        .apply(&one_more, &follow(), &mut states)
+        .unwrap_err()
+        .to_string();
     let (block, entity) = (id(2), format!("{ALICE}|STX"));
-    let expected = format!("projection transfers cannot apply block {block} to entity {entity:?}: a total exceeds 2^128");
+    let expected = format!(
+        "projection transfers cannot apply block {block} to entity {entity:?}: a total exceeds 2^128"
+    );
     assert_eq!(error, expected);
 }
 
@@ -322,7 +416,14 @@ fn activity_counts_calls_prints_and_movements() {
     assert_eq!(run(&activity::ContractActivity), expected);
 }
 
-fn transfer_state(totals: (&str, &str, u64), tx: u8, direction: &str, amount: &str, other: Option<&str>, token: Option<&str>) -> Value {
+fn transfer_state(
+    totals: (&str, &str, u64),
+    tx: u8,
+    direction: &str,
+    amount: &str,
+    other: Option<&str>,
+    token: Option<&str>,
+) -> Value {
     json!({"received": totals.0, "sent": totals.1, "count": totals.2, "last": {
         "txid": TxId([tx; 32]), "direction": direction, "amount": amount, "counterparty": other, "token": token,
     }})
@@ -336,15 +437,55 @@ fn transfers_are_told_one_by_one_from_each_watched_side() {
     let badge = entity(ALICE, &format!("{CONTRACT}::badge"));
     let at = |tx: u32, ordinal: u32, side: u32| position(tx, ordinal * 2 + side);
     let mut expected = vec![
-        (1, contract.clone(), at(0, 1, 1), transfer_state(("100", "0", 1), 0, "in", "100", Some(ALICE), None)),
-        (1, alice.clone(), at(0, 1, 0), transfer_state(("0", "100", 1), 0, "out", "100", Some(CONTRACT), None)),
-        (3, contract, at(1, 1, 0), transfer_state(("100", "30", 2), 1, "out", "30", Some(ALICE), None)),
-        (3, alice.clone(), at(1, 1, 1), transfer_state(("30", "100", 2), 1, "in", "30", Some(CONTRACT), None)),
-        (3, coin, at(1, 2, 1), transfer_state(("7", "0", 1), 1, "in", "7", None, None)),
+        (
+            1,
+            contract.clone(),
+            at(0, 1, 1),
+            transfer_state(("100", "0", 1), 0, "in", "100", Some(ALICE), None),
+        ),
+        (
+            1,
+            alice.clone(),
+            at(0, 1, 0),
+            transfer_state(("0", "100", 1), 0, "out", "100", Some(CONTRACT), None),
+        ),
+        (
+            3,
+            contract,
+            at(1, 1, 0),
+            transfer_state(("100", "30", 2), 1, "out", "30", Some(ALICE), None),
+        ),
+        (
+            3,
+            alice.clone(),
+            at(1, 1, 1),
+            transfer_state(("30", "100", 2), 1, "in", "30", Some(CONTRACT), None),
+        ),
+        (
+            3,
+            coin,
+            at(1, 2, 1),
+            transfer_state(("7", "0", 1), 1, "in", "7", None, None),
+        ),
         // To herself: out first, then in.
-        (4, alice.clone(), at(0, 0, 0), transfer_state(("30", "101", 3), 0, "out", "1", Some(ALICE), None)),
-        (4, alice, at(0, 0, 1), transfer_state(("31", "101", 4), 0, "in", "1", Some(ALICE), None)),
-        (4, badge, at(0, 1, 0), transfer_state(("0", "1", 1), 0, "out", "1", None, Some("08"))),
+        (
+            4,
+            alice.clone(),
+            at(0, 0, 0),
+            transfer_state(("30", "101", 3), 0, "out", "1", Some(ALICE), None),
+        ),
+        (
+            4,
+            alice,
+            at(0, 0, 1),
+            transfer_state(("31", "101", 4), 0, "in", "1", Some(ALICE), None),
+        ),
+        (
+            4,
+            badge,
+            at(0, 1, 0),
+            transfer_state(("0", "1", 1), 0, "out", "1", None, Some("08")),
+        ),
     ];
     expected.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
     assert_eq!(run(&transfers::Transfers), expected);
@@ -352,9 +493,26 @@ fn transfers_are_told_one_by_one_from_each_watched_side() {
 
 #[test]
 fn everyone_is_followed_by_a_star_but_only_named_ones_are_watched() {
-    let star = FollowSet { contracts: BTreeSet::from(["*".to_owned()]), principals: BTreeSet::new(), ..follow() };
+    let star = FollowSet {
+        contracts: BTreeSet::from(["*".to_owned()]),
+        principals: BTreeSet::new(),
+        ..follow()
+    };
     let block = &chain()[0];
-    let cursors = cursor::ContractCursor.apply(block, &star, &mut States::new()).unwrap();
-    assert_eq!(cursors.iter().map(|v| v.entity.as_str()).collect::<Vec<_>>(), [OTHER, CONTRACT]);
-    assert_eq!(transfers::Transfers.apply(block, &star, &mut States::new()).unwrap(), []);
+    let cursors = cursor::ContractCursor
+        .apply(block, &star, &mut States::new())
+        .unwrap();
+    assert_eq!(
+        cursors
+            .iter()
+            .map(|v| v.entity.as_str())
+            .collect::<Vec<_>>(),
+        [OTHER, CONTRACT]
+    );
+    assert_eq!(
+        transfers::Transfers
+            .apply(block, &star, &mut States::new())
+            .unwrap(),
+        []
+    );
 }

@@ -55,12 +55,19 @@ fn asset(body: &EventBody) -> Option<String> {
     match body.kind {
         EventKind::StxTransfer | EventKind::StxMint | EventKind::StxBurn => Some("STX".to_owned()),
         EventKind::Contract | EventKind::StxLock | EventKind::Other => None,
-        _ => Some(format!("{}::{}", body.contract.as_deref()?, body.asset.as_deref()?)),
+        _ => Some(format!(
+            "{}::{}",
+            body.contract.as_deref()?,
+            body.asset.as_deref()?
+        )),
     }
 }
 
 fn is_nft(kind: EventKind) -> bool {
-    matches!(kind, EventKind::NftTransfer | EventKind::NftMint | EventKind::NftBurn)
+    matches!(
+        kind,
+        EventKind::NftTransfer | EventKind::NftMint | EventKind::NftBurn
+    )
 }
 
 impl Projection for Transfers {
@@ -75,21 +82,37 @@ impl Projection for Transfers {
         let mut facts = Vec::new();
         let mut transactions = block.transactions.iter().peekable();
         for event in &block.events {
-            let Some(asset) = asset(&event.body) else { continue };
-            while transactions.next_if(|t| t.tx_index < event.tx_index).is_some() {}
-            let Some(transaction) = transactions.peek() else { break };
+            let Some(asset) = asset(&event.body) else {
+                continue;
+            };
+            while transactions
+                .next_if(|t| t.tx_index < event.tx_index)
+                .is_some()
+            {}
+            let Some(transaction) = transactions.peek() else {
+                break;
+            };
             let sides = [
                 (&event.body.sender, &event.body.recipient, Direction::Out),
                 (&event.body.recipient, &event.body.sender, Direction::In),
             ];
             for (side, (principal, counterparty, direction)) in (0u32..).zip(sides) {
-                let Some(principal) = principal.as_deref().filter(|p| follow.watches(p)) else { continue };
+                let Some(principal) = principal.as_deref().filter(|p| follow.watches(p)) else {
+                    continue;
+                };
                 let nft = is_nft(event.body.kind);
-                let amount = if nft { 1 } else { event.body.amount.unwrap_or(0) };
+                let amount = if nft {
+                    1
+                } else {
+                    event.body.amount.unwrap_or(0)
+                };
                 facts.push(Fact {
                     entity: format!("{principal}|{asset}"),
                     // Both sides may be one principal, so each has its place.
-                    position: position(event.tx_index, event.ordinal.saturating_mul(2).saturating_add(side)),
+                    position: position(
+                        event.tx_index,
+                        event.ordinal.saturating_mul(2).saturating_add(side),
+                    ),
                     fact: Transfer {
                         txid: transaction.txid,
                         direction,
@@ -104,9 +127,22 @@ impl Projection for Transfers {
     }
 
     fn fold(&self, state: &mut TransfersState, _: &Block, fact: &Transfer) -> Result<(), String> {
-        let amount = fact.amount.parse().map_err(|_| format!("{:?} is not an amount", fact.amount))?;
-        for (total, direction) in [(&mut state.received, Direction::In), (&mut state.sent, Direction::Out)] {
-            sum(total, if fact.direction == direction { amount } else { 0 })?;
+        let amount = fact
+            .amount
+            .parse()
+            .map_err(|_| format!("{:?} is not an amount", fact.amount))?;
+        for (total, direction) in [
+            (&mut state.received, Direction::In),
+            (&mut state.sent, Direction::Out),
+        ] {
+            sum(
+                total,
+                if fact.direction == direction {
+                    amount
+                } else {
+                    0
+                },
+            )?;
         }
         state.count += 1;
         state.last = Some(fact.clone());

@@ -53,7 +53,9 @@ struct Shared {
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("a body of more than {limit} bytes is refused; raise `observer.body_limit_bytes` if a node really sent it")]
+    #[error(
+        "a body of more than {limit} bytes is refused; raise `observer.body_limit_bytes` if a node really sent it"
+    )]
     TooLarge { limit: u64 },
     #[error("no node posts to {path:?}; this is an event observer, and its endpoints are {known}")]
     UnknownPath { path: String, known: String },
@@ -93,7 +95,10 @@ impl Refusal {
 impl Observer {
     /// The routes of every endpoint that a node knows.
     pub fn router(self) -> Router {
-        let shared = Shared { observer: self, slots: Arc::new(Semaphore::new(MAX_CONCURRENT)) };
+        let shared = Shared {
+            observer: self,
+            slots: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        };
         let mut router = Router::new();
         for endpoint in Endpoint::ALL {
             let path = format!("/{}", endpoint.path());
@@ -108,20 +113,35 @@ impl Observer {
 
 async fn wrong_method(State(shared): State<Shared>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    shared.refuse(&path, &Refusal::WrongMethod { method: request.method().clone() })
+    shared.refuse(
+        &path,
+        &Refusal::WrongMethod {
+            method: request.method().clone(),
+        },
+    )
 }
 
 async fn unknown_path(State(shared): State<Shared>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let known = Endpoint::ALL.map(|e| format!("/{}", e.path())).join(", ");
-    shared.refuse(&path, &Refusal::UnknownPath { path: path.clone(), known })
+    shared.refuse(
+        &path,
+        &Refusal::UnknownPath {
+            path: path.clone(),
+            known,
+        },
+    )
 }
 
 impl Shared {
     fn refuse(&self, path: &str, refusal: &Refusal) -> Response {
         let status = refusal.status();
         tracing::warn!(path, status = status.as_u16(), reason = %refusal, "a delivery was refused");
-        self.observer.metrics.refused.with_label_values(&[refusal.reason()]).inc();
+        self.observer
+            .metrics
+            .refused
+            .with_label_values(&[refusal.reason()])
+            .inc();
         let body = serde_json::json!({ "error": refusal.reason(), "detail": refusal.to_string() });
         json_response(status, body.to_string())
     }
@@ -147,8 +167,12 @@ impl Shared {
             Stored::Again(_) => &metrics.repeated,
         };
         counter.with_label_values(&[endpoint.path()]).inc();
-        metrics.store_seconds.observe(started.elapsed().as_secs_f64());
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics
+            .store_seconds
+            .observe(started.elapsed().as_secs_f64());
+        let unix = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         metrics.note_received(i64::try_from(unix.as_secs()).unwrap_or(i64::MAX));
         self.observer.wake.notify_one();
     }
@@ -179,15 +203,19 @@ impl Shared {
             }
         }
         match large {
-            Some(writer) => {
-                writer.store(&self.observer.pool, endpoint).await.map_err(|e| not_stored(&e))
-            }
+            Some(writer) => writer
+                .store(&self.observer.pool, endpoint)
+                .await
+                .map_err(|e| not_stored(&e)),
             None => self.store_held(endpoint, &held).await,
         }
     }
 
     async fn write(&self, writer: &mut BodyWriter, piece: &[u8]) -> Result<(), Refusal> {
-        writer.write(&self.observer.pool, piece).await.map_err(|e| not_stored(&e))
+        writer
+            .write(&self.observer.pool, piece)
+            .await
+            .map_err(|e| not_stored(&e))
     }
 
     async fn store_held(&self, endpoint: Endpoint, body: &[u8]) -> Result<Stored, Refusal> {
@@ -208,7 +236,11 @@ impl Shared {
                 }
                 Err(error) => {
                     let refusal = not_stored(&error);
-                    return Err(if error.is_transient() { Refusal::Unavailable } else { refusal });
+                    return Err(if error.is_transient() {
+                        Refusal::Unavailable
+                    } else {
+                        refusal
+                    });
                 }
             }
         }

@@ -277,8 +277,10 @@ async fn insert_transactions(
     blocks: &[BlockRows],
     number: &(dyn Fn(&str) -> Option<i32> + Sync),
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> =
-        blocks.iter().flat_map(|b| b.block.transactions.iter().map(move |t| (b, t))).collect();
+    let rows: Vec<_> = blocks
+        .iter()
+        .flat_map(|b| b.block.transactions.iter().map(move |t| (b, t)))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -321,8 +323,10 @@ async fn insert_events(
     blocks: &[BlockRows],
     number: &(dyn Fn(&str) -> Option<i32> + Sync),
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> =
-        blocks.iter().flat_map(|b| b.block.events.iter().map(move |e| (b, e))).collect();
+    let rows: Vec<_> = blocks
+        .iter()
+        .flat_map(|b| b.block.events.iter().map(move |e| (b, e)))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -362,8 +366,10 @@ async fn insert_versions(
     from: &Position,
     blocks: &[BlockRows],
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> =
-        blocks.iter().flat_map(|b| b.change.versions.iter().map(move |v| (b, v))).collect();
+    let rows: Vec<_> = blocks
+        .iter()
+        .flat_map(|b| b.change.versions.iter().map(move |v| (b, v)))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -388,10 +394,13 @@ async fn insert_versions(
 
 async fn move_pointer(tx: &mut PgConnection, pointer: &Pointer) -> Result<(), StoreError> {
     if pointer.unwinds {
-        sqlx::query!("delete from canonical where height > $1::bigint", pointer.above)
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::db("unwind the canonical chain"))?;
+        sqlx::query!(
+            "delete from canonical where height > $1::bigint",
+            pointer.above
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("unwind the canonical chain"))?;
     }
     let (heights, ids): (Vec<i32>, Vec<i64>) = pointer.blocks.iter().copied().unzip();
     sqlx::query!(
@@ -461,7 +470,8 @@ async fn insert_outbox(tx: &mut PgConnection, rows: &[OutboxRow]) -> Result<(), 
         "insert into outbox (generation, kind, block_id)
          select * from unnest($1::bigint[], $2::text[], $3::bigint[])",
         &column!(rows, |r| r.generation),
-        &column!(rows, |r| if r.applied { "applied" } else { "retracted" }.to_owned()),
+        &column!(rows, |r| if r.applied { "applied" } else { "retracted" }
+            .to_owned()),
         &column!(rows, |r| r.block_id),
     )
     .execute(tx)
@@ -541,14 +551,10 @@ pub async fn rebuild(
         ..from.clone()
     };
     move_watermark(&mut tx, from, &to).await?;
-    sqlx::query!(
-        "truncate canonical, block, transaction, event, burn_block, projection_version,
-             projection_current, mempool_sighting"
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("empty the derived tables"))?;
-    sqlx::query!("delete from outbox").execute(&mut *tx).await.map_err(StoreError::db("empty the outbox"))?;
+    sqlx::query!("select empty_derived_tables($1)", from.epoch)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("empty the derived tables"))?;
     sqlx::query!(
         "update inbox set state = case when id = $1 or state = 6 then 6 else 0 end, error = null",
         superseded
@@ -556,5 +562,7 @@ pub async fn rebuild(
     .execute(&mut *tx)
     .await
     .map_err(StoreError::db("reset the inbox"))?;
-    tx.commit().await.map_err(StoreError::db("commit the rebuild"))
+    tx.commit()
+        .await
+        .map_err(StoreError::db("commit the rebuild"))
 }

@@ -125,7 +125,10 @@ pub enum Stored {
 }
 
 fn compression_failed(source: std::io::Error) -> StoreError {
-    StoreError::Body { inbox_id: 0, source }
+    StoreError::Body {
+        inbox_id: 0,
+        source,
+    }
 }
 
 impl BodyWriter {
@@ -134,9 +137,14 @@ impl BodyWriter {
     /// # Errors
     /// When the compressor cannot be set up (out of memory).
     pub fn new() -> Result<Self, StoreError> {
-        let encoder =
-            zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(compression_failed)?;
-        Ok(Self { encoder, hasher: Sha256::new(), bytes: 0, spilled: None })
+        let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)
+            .map_err(compression_failed)?;
+        Ok(Self {
+            encoder,
+            hasher: Sha256::new(),
+            bytes: 0,
+            spilled: None,
+        })
     }
 
     /// Bytes so far, uncompressed.
@@ -178,15 +186,22 @@ impl BodyWriter {
             .map_err(StoreError::db("store a piece of a large body"))?;
             return Ok(());
         }
-        let mut transaction =
-            pool.begin().await.map_err(StoreError::db("begin to store a large body"))?;
+        let mut transaction = pool
+            .begin()
+            .await
+            .map_err(StoreError::db("begin to store a large body"))?;
         let inbox_id = sqlx::query_scalar!(
             r#"select nextval(pg_get_serial_sequence('inbox', 'id')) as "id!""#
         )
         .fetch_one(&mut *transaction)
         .await
         .map_err(StoreError::db("number a large body"))?;
-        self.spilled = Some(Spill { transaction, inbox_id, first: full, chunks: 0 });
+        self.spilled = Some(Spill {
+            transaction,
+            inbox_id,
+            first: full,
+            chunks: 0,
+        });
         Ok(())
     }
 
@@ -211,7 +226,11 @@ impl BodyWriter {
             .fetch_one(pool)
             .await
             .map_err(StoreError::db("store a payload"))?;
-            return Ok(if row.new { Stored::New(row.id) } else { Stored::Again(row.id) });
+            return Ok(if row.new {
+                Stored::New(row.id)
+            } else {
+                Stored::Again(row.id)
+            });
         };
         sqlx::query!(
             "insert into inbox_chunk (inbox_id, seq, body) values ($1, $2, $3)",
@@ -293,20 +312,28 @@ impl PackedRow {
         })?;
         let capacity = usize::try_from(self.body_bytes).unwrap_or(0).min(64 << 20);
         let mut body = Vec::with_capacity(capacity);
-        zstd::stream::copy_decode(self.packed.as_slice(), &mut body)
-            .map_err(|source| StoreError::Body { inbox_id: self.id, source })?;
-        Ok(InboxRow { id: self.id, endpoint, received_at_us: self.received_at_us, body })
+        zstd::stream::copy_decode(self.packed.as_slice(), &mut body).map_err(|source| {
+            StoreError::Body {
+                inbox_id: self.id,
+                source,
+            }
+        })?;
+        Ok(InboxRow {
+            id: self.id,
+            endpoint,
+            received_at_us: self.received_at_us,
+            body,
+        })
     }
 }
 
-/// The next rows in a state, by id after `after`, at most `rows` of them and about `bytes` of bodies
+/// The next rows that were not looked at yet, by id after `after`, at most `rows` of them and about `bytes` of bodies
 /// (at least one row, however large).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fetch(
+pub async fn fetch_received(
     pool: &PgPool,
-    state: InboxState,
     after: i64,
     rows: i64,
     bytes: i64,
@@ -316,11 +343,10 @@ pub async fn fetch(
         r#"select i.id, i.endpoint, i.body_bytes, i.body as packed,
                   (extract(epoch from i.received_at) * 1000000)::bigint as "received_at_us!"
            from (select id, sum(body_bytes) over (order by id) - body_bytes as before
-                 from inbox where state = $1 and id > $2 order by id limit $3) p
+                 from inbox where state = 0 and id > $1 order by id limit $2) p
            join inbox i using (id)
-           where p.before < $4
+           where p.before < $3
            order by i.id"#,
-        state as i16,
         after,
         rows,
         sqlx::types::BigDecimal::from(bytes)

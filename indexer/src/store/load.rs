@@ -34,12 +34,17 @@ pub struct Position {
 }
 
 fn corrupt(table: &'static str) -> impl Fn(HexError) -> StoreError {
-    move |e| StoreError::Corrupt { table, detail: e.to_string() }
+    move |e| StoreError::Corrupt {
+        table,
+        detail: e.to_string(),
+    }
 }
 
 pub(super) fn unsigned(table: &'static str, value: i32) -> Result<u32, StoreError> {
-    u32::try_from(value)
-        .map_err(|_| StoreError::Corrupt { table, detail: format!("{value} is negative") })
+    u32::try_from(value).map_err(|_| StoreError::Corrupt {
+        table,
+        detail: format!("{value} is negative"),
+    })
 }
 
 /// Claims the mirror for this writer: raises the epoch, so that every earlier writer's next commit
@@ -111,7 +116,9 @@ pub async fn claim(
         .execute(&mut *tx)
         .await
         .map_err(StoreError::db("take quarantined payloads up again"))?;
-    tx.commit().await.map_err(StoreError::db("commit the claim"))?;
+    tx.commit()
+        .await
+        .map_err(StoreError::db("commit the claim"))?;
     resume(pool, row.writer_epoch).await
 }
 
@@ -157,12 +164,17 @@ pub async fn parent_of(
     pool: &PgPool,
     id: IndexBlockHash,
 ) -> Result<Option<IndexBlockHash>, StoreError> {
-    let parent =
-        sqlx::query_scalar!("select parent from block where index_block_hash = $1", id.as_bytes())
-            .fetch_optional(pool)
-            .await
-            .map_err(StoreError::db("look a parent up"))?;
-    parent.map(|p| IndexBlockHash::from_slice(&p)).transpose().map_err(corrupt("block"))
+    let parent = sqlx::query_scalar!(
+        "select parent from block where index_block_hash = $1",
+        id.as_bytes()
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(StoreError::db("look a parent up"))?;
+    parent
+        .map(|p| IndexBlockHash::from_slice(&p))
+        .transpose()
+        .map_err(corrupt("block"))
 }
 
 /// The inbox row that a block came from.
@@ -217,10 +229,16 @@ impl Window {
         let bad = corrupt("block");
         let id = IndexBlockHash::from_slice(&row.index_block_hash).map_err(&bad)?;
         let hash20 = |bytes: Option<Vec<u8>>| -> Result<Option<ConsensusHash>, StoreError> {
-            bytes.map(|b| ConsensusHash::from_slice(&b)).transpose().map_err(&bad)
+            bytes
+                .map(|b| ConsensusHash::from_slice(&b))
+                .transpose()
+                .map_err(&bad)
         };
         self.nodes.push(Node {
-            block: BlockRef { id, height: unsigned("block", row.height)? },
+            block: BlockRef {
+                id,
+                height: unsigned("block", row.height)?,
+            },
             parent: IndexBlockHash::from_slice(&row.parent).map_err(&bad)?,
             burn_block_hash: BurnBlockHash::from_slice(&row.burn_block_hash).map_err(&bad)?,
             burn_block_height: unsigned("block", row.burn_block_height)?,
@@ -228,8 +246,14 @@ impl Window {
             burn_view: hash20(row.burn_view)?,
         });
         let digest = Digest::from_slice(&row.digest).map_err(&bad)?;
-        self.known
-            .insert(id, Known { id: row.id, digest, empty: row.listed_transactions == 0 });
+        self.known.insert(
+            id,
+            Known {
+                id: row.id,
+                digest,
+                empty: row.listed_transactions == 0,
+            },
+        );
         if row.canonical {
             self.canonical.insert(id);
         }
@@ -260,10 +284,18 @@ pub async fn window(pool: &PgPool, depth: i32) -> Result<(ForkTree, Window), Sto
         window.push(row)?;
     }
     // The base must come first: of several blocks at the lowest height it is the canonical one.
-    if let Some(base) = window.nodes.iter().position(|n| window.canonical.contains(&n.block.id)) {
+    if let Some(base) = window
+        .nodes
+        .iter()
+        .position(|n| window.canonical.contains(&n.block.id))
+    {
         window.nodes.swap(0, base);
     }
-    let tree = ForkTree::restore(burn_blocks(pool, BURN_WINDOW).await?, window.nodes.clone(), &window.canonical);
+    let tree = ForkTree::restore(
+        burn_blocks(pool, BURN_WINDOW).await?,
+        window.nodes.clone(),
+        &window.canonical,
+    );
     Ok((tree, window))
 }
 
@@ -289,7 +321,11 @@ pub async fn burn_blocks(pool: &PgPool, depth: i32) -> Result<Vec<BurnBlock>, St
             Ok(BurnBlock {
                 hash: BurnBlockHash::from_slice(&row.hash).map_err(&bad)?,
                 height: unsigned("burn_block", row.height)?,
-                parent: row.parent.map(|p| BurnBlockHash::from_slice(&p)).transpose().map_err(&bad)?,
+                parent: row
+                    .parent
+                    .map(|p| BurnBlockHash::from_slice(&p))
+                    .transpose()
+                    .map_err(&bad)?,
                 consensus_hash: row
                     .consensus_hash
                     .map(|c| ConsensusHash::from_slice(&c))
@@ -306,11 +342,7 @@ pub async fn burn_blocks(pool: &PgPool, depth: i32) -> Result<Vec<BurnBlock>, St
 ///
 /// # Errors
 /// When the database fails or holds an unreadable row.
-pub async fn ancestry(
-    pool: &PgPool,
-    id: IndexBlockHash,
-    below: u32,
-) -> Result<Window, StoreError> {
+pub async fn ancestry(pool: &PgPool, id: IndexBlockHash, below: u32) -> Result<Window, StoreError> {
     let rows = sqlx::query_as!(
         BlockRow,
         r#"with recursive branch as (
@@ -366,7 +398,11 @@ pub async fn known(pool: &PgPool, id: IndexBlockHash) -> Result<Option<Known>, S
     .map_err(StoreError::db("look a block up"))?;
     row.map(|row| {
         let digest = Digest::from_slice(&row.digest).map_err(corrupt("block"))?;
-        Ok(Known { id: row.id, digest, empty: row.listed_transactions == 0 })
+        Ok(Known {
+            id: row.id,
+            digest,
+            empty: row.listed_transactions == 0,
+        })
     })
     .transpose()
 }
@@ -429,7 +465,10 @@ pub async fn states(
     .fetch_all(pool)
     .await
     .map_err(StoreError::db("load prior states"))?;
-    Ok(rows.into_iter().map(|row| ((row.projection, row.entity), row.state)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.projection, row.entity), row.state))
+        .collect())
 }
 
 /// Local numbers of principals, for those that have one.
@@ -440,10 +479,13 @@ pub async fn principals(
     pool: &PgPool,
     names: &[String],
 ) -> Result<HashMap<String, i32>, StoreError> {
-    let rows = sqlx::query!("select id, name from principal where name = any ($1)", names)
-        .fetch_all(pool)
-        .await
-        .map_err(StoreError::db("look principals up"))?;
+    let rows = sqlx::query!(
+        "select id, name from principal where name = any ($1)",
+        names
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("look principals up"))?;
     Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
 }
 
@@ -452,10 +494,7 @@ pub async fn principals(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn base_of(
-    pool: &PgPool,
-    id: IndexBlockHash,
-) -> Result<(Vec<i64>, i32), StoreError> {
+pub async fn base_of(pool: &PgPool, id: IndexBlockHash) -> Result<(Vec<i64>, i32), StoreError> {
     let rows = sqlx::query!(
         r#"with recursive branch as (
                select b.id, b.parent, b.height,
@@ -472,7 +511,10 @@ pub async fn base_of(
     .await
     .map_err(StoreError::db("walk a branch"))?;
     let trunk = rows.iter().find(|r| r.canonical).map_or(-1, |r| r.height);
-    Ok((rows.iter().filter(|r| !r.canonical).map(|r| r.id).collect(), trunk))
+    Ok((
+        rows.iter().filter(|r| !r.canonical).map(|r| r.id).collect(),
+        trunk,
+    ))
 }
 
 /// What the mirror follows, as stored; none for an empty database.
@@ -487,7 +529,10 @@ pub async fn follow_set(pool: &PgPool) -> Result<Option<FollowSet>, StoreError> 
     stored
         .map(serde_json::from_value)
         .transpose()
-        .map_err(|e| StoreError::Corrupt { table: "mirror", detail: e.to_string() })
+        .map_err(|e| StoreError::Corrupt {
+            table: "mirror",
+            detail: e.to_string(),
+        })
 }
 
 /// How many payloads are stored.
@@ -495,7 +540,9 @@ pub async fn follow_set(pool: &PgPool) -> Result<Option<FollowSet>, StoreError> 
 /// # Errors
 /// When the database fails.
 pub async fn payload_count(pool: &PgPool) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from inbox"#).fetch_one(pool).await;
+    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from inbox"#)
+        .fetch_one(pool)
+        .await;
     count.map_err(StoreError::db("count the payloads"))
 }
 
@@ -523,6 +570,9 @@ pub async fn adopt(
     .fetch_one(pool)
     .await
     .map_err(StoreError::db("adopt another follow set"))?;
-    sqlx::query!("delete from projection").execute(pool).await.map_err(StoreError::db("forget the projections"))?;
+    sqlx::query!("delete from projection")
+        .execute(pool)
+        .await
+        .map_err(StoreError::db("forget the projections"))?;
     resume(pool, epoch).await
 }

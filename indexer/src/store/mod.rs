@@ -91,9 +91,11 @@ impl StoreError {
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::Protocol(_) => true,
                 // Classes 08 connection, 53 resources, 57 operator intervention, 40 rollback.
-                sqlx::Error::Database(e) => e
-                    .code()
-                    .is_some_and(|c| ["08", "53", "57", "40"].iter().any(|class| c.starts_with(class))),
+                sqlx::Error::Database(e) => e.code().is_some_and(|c| {
+                    ["08", "53", "57", "40"]
+                        .iter()
+                        .any(|class| c.starts_with(class))
+                }),
                 _ => false,
             },
             Self::Moved => true,
@@ -116,8 +118,9 @@ pub enum Access {
 /// # Errors
 /// When the URL is not a Postgres URL.
 pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, StoreError> {
-    let options: PgConnectOptions =
-        url.parse().map_err(StoreError::db("understand the database URL"))?;
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(StoreError::db("understand the database URL"))?;
     let options = options.application_name(match access {
         Access::Write => "stxworx writer",
         Access::Read => "stxworx reader",
@@ -153,7 +156,10 @@ pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, S
 /// # Errors
 /// When it does not.
 pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query!("select 1 as one").fetch_one(pool).await.map_err(StoreError::db("answer"))?;
+    sqlx::query!("select 1 as one")
+        .fetch_one(pool)
+        .await
+        .map_err(StoreError::db("answer"))?;
     Ok(())
 }
 

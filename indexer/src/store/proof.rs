@@ -4,8 +4,8 @@
 use sqlx::PgPool;
 
 use super::StoreError;
-use crate::model::{Block, Version};
 use crate::model::canonical::canonical_json;
+use crate::model::{Block, Version};
 
 /// A row as the fields it is compared by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,9 @@ pub struct TableRows {
 }
 
 fn opt<T: ToString>(value: &Option<T>) -> String {
-    value.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string)
+    value
+        .as_ref()
+        .map_or_else(|| "null".to_owned(), ToString::to_string)
 }
 
 fn hex_of(bytes: &[u8]) -> String {
@@ -93,14 +95,32 @@ pub fn expected(block: &Block, versions: &[Version]) -> Vec<TableRows> {
         ],
     });
     let versions = versions.iter().map(|v| Row {
-        key: format!("projection {} entity {} position {}", v.projection, v.entity, v.position),
-        fields: vec![("state", canonical_json(&v.state)), ("height", h.height.to_string())],
+        key: format!(
+            "projection {} entity {} position {}",
+            v.projection, v.entity, v.position
+        ),
+        fields: vec![
+            ("state", canonical_json(&v.state)),
+            ("height", h.height.to_string()),
+        ],
     });
     vec![
-        TableRows { table: "block", rows: vec![header] },
-        TableRows { table: "transaction", rows: transactions.collect() },
-        TableRows { table: "event", rows: events.collect() },
-        TableRows { table: "projection_version", rows: versions.collect() },
+        TableRows {
+            table: "block",
+            rows: vec![header],
+        },
+        TableRows {
+            table: "transaction",
+            rows: transactions.collect(),
+        },
+        TableRows {
+            table: "event",
+            rows: events.collect(),
+        },
+        TableRows {
+            table: "projection_version",
+            rows: versions.collect(),
+        },
     ]
 }
 
@@ -110,10 +130,22 @@ pub fn expected(block: &Block, versions: &[Version]) -> Vec<TableRows> {
 /// When the database fails.
 pub async fn stored(pool: &PgPool, block_id: i64) -> Result<Vec<TableRows>, StoreError> {
     Ok(vec![
-        TableRows { table: "block", rows: stored_header(pool, block_id).await? },
-        TableRows { table: "transaction", rows: stored_transactions(pool, block_id).await? },
-        TableRows { table: "event", rows: stored_events(pool, block_id).await? },
-        TableRows { table: "projection_version", rows: stored_versions(pool, block_id).await? },
+        TableRows {
+            table: "block",
+            rows: stored_header(pool, block_id).await?,
+        },
+        TableRows {
+            table: "transaction",
+            rows: stored_transactions(pool, block_id).await?,
+        },
+        TableRows {
+            table: "event",
+            rows: stored_events(pool, block_id).await?,
+        },
+        TableRows {
+            table: "projection_version",
+            rows: stored_versions(pool, block_id).await?,
+        },
     ])
 }
 
@@ -228,8 +260,14 @@ async fn stored_versions(pool: &PgPool, block_id: i64) -> Result<Vec<Row>, Store
     .await
     .map_err(StoreError::db("read a block's versions"))?;
     let rows = rows.into_iter().map(|v| Row {
-        key: format!("projection {} entity {} position {}", v.projection, v.entity, v.position),
-        fields: vec![("state", canonical_json(&v.state)), ("height", v.height.to_string())],
+        key: format!(
+            "projection {} entity {} position {}",
+            v.projection, v.entity, v.position
+        ),
+        fields: vec![
+            ("state", canonical_json(&v.state)),
+            ("height", v.height.to_string()),
+        ],
     });
     Ok(rows.collect())
 }

@@ -78,7 +78,11 @@ impl<K> Difference<K> {
         match self {
             Self::MissingLeft { key, right } => Self::MissingRight { key, left: right },
             Self::MissingRight { key, left } => Self::MissingLeft { key, right: left },
-            Self::Differing { key, left, right } => Self::Differing { key, left: right, right: left },
+            Self::Differing { key, left, right } => Self::Differing {
+                key,
+                left: right,
+                right: left,
+            },
         }
     }
 }
@@ -165,8 +169,16 @@ where
             (Some(left), Some(right)) => left.key.cmp(&right.key),
         };
         // The lower key is taken; the higher one stays for the next step.
-        let left = if order.is_le() { self.left.head.take() } else { None };
-        let right = if order.is_ge() { self.right.head.take() } else { None };
+        let left = if order.is_le() {
+            self.left.head.take()
+        } else {
+            None
+        };
+        let right = if order.is_ge() {
+            self.right.head.take()
+        } else {
+            None
+        };
         Ok(match (left, right) {
             (Some(left), Some(right)) if left.state == right.state => Some(Step::Equal),
             (Some(Entry { key, state: left }), Some(Entry { state: right, .. })) => {
@@ -225,7 +237,13 @@ struct Stream<K, I> {
 
 impl<K, I> Stream<K, I> {
     fn new(side: Side, entries: I) -> Self {
-        Self { side, entries, head: None, previous: None, ended: false }
+        Self {
+            side,
+            entries,
+            head: None,
+            previous: None,
+            ended: false,
+        }
     }
 }
 
@@ -245,9 +263,16 @@ where
             self.ended = true;
             return Ok(());
         };
-        let entry = entry.map_err(|source| CompareError::Read { side: self.side, source })?;
+        let entry = entry.map_err(|source| CompareError::Read {
+            side: self.side,
+            source,
+        })?;
         if let Some(previous) = self.previous.take_if(|previous| *previous >= entry.key) {
-            return Err(CompareError::Order { side: self.side, previous, key: entry.key });
+            return Err(CompareError::Order {
+                side: self.side,
+                previous,
+                key: entry.key,
+            });
         }
         self.previous = Some(entry.key.clone());
         self.head = Some(entry);

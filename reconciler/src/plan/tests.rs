@@ -16,7 +16,10 @@ fn digest(state: u8) -> Digest {
 }
 
 fn entry(key: &str, state: u8) -> Result<Entry<String>, io::Error> {
-    Ok(Entry { key: key.to_owned(), state: digest(state) })
+    Ok(Entry {
+        key: key.to_owned(),
+        state: digest(state),
+    })
 }
 
 fn stream(model: &Model) -> impl Iterator<Item = Result<Entry<String>, io::Error>> {
@@ -27,11 +30,19 @@ fn stream(model: &Model) -> impl Iterator<Item = Result<Entry<String>, io::Error
 fn expected(left: &Model, right: &Model) -> Vec<Difference<String>> {
     let keys: BTreeSet<_> = left.keys().chain(right.keys()).cloned().collect();
     let difference = |key: String| match (left.get(&key).copied(), right.get(&key).copied()) {
-        (Some(l), Some(r)) if l != r => {
-            Some(Difference::Differing { key, left: digest(l), right: digest(r) })
-        }
-        (Some(l), None) => Some(Difference::MissingRight { key, left: digest(l) }),
-        (None, Some(r)) => Some(Difference::MissingLeft { key, right: digest(r) }),
+        (Some(l), Some(r)) if l != r => Some(Difference::Differing {
+            key,
+            left: digest(l),
+            right: digest(r),
+        }),
+        (Some(l), None) => Some(Difference::MissingRight {
+            key,
+            left: digest(l),
+        }),
+        (None, Some(r)) => Some(Difference::MissingLeft {
+            key,
+            right: digest(r),
+        }),
         _ => None,
     };
     keys.into_iter().filter_map(difference).collect()
@@ -96,7 +107,10 @@ fn a_failed_read_names_the_side_and_is_the_last_item() {
     assert_eq!(items.len(), 3);
     assert_eq!(items[0].as_ref().unwrap().key(), "a");
     assert_eq!(items[1].as_ref().unwrap().key(), "b");
-    assert_eq!(items[2].as_ref().unwrap_err().to_string(), "the right snapshot cannot be read");
+    assert_eq!(
+        items[2].as_ref().unwrap_err().to_string(),
+        "the right snapshot cannot be read"
+    );
 }
 
 #[test]
@@ -114,7 +128,10 @@ fn no_side_is_read_further_than_one_entry_ahead() {
     let read = Cell::new(0u32);
     let left = (0..1000u32).map(|key| {
         read.set(read.get() + 1);
-        Ok::<_, io::Error>(Entry { key, state: digest(1) })
+        Ok::<_, io::Error>(Entry {
+            key,
+            state: digest(1),
+        })
     });
     let comparison = compare(left, std::iter::empty());
     for (yielded, item) in (1u32..).zip(comparison) {

@@ -21,7 +21,12 @@ pub fn config(settings: &[(&'static str, &str)]) -> Config {
         let mut table: toml::Table = format!("v = {text}").parse().unwrap();
         flags.push((key, table.remove("v").unwrap()));
     }
-    Config::load(&Sources { file: None, env: &|_| None, flags }).unwrap_or_else(|e| panic!("{e}"))
+    Config::load(&Sources {
+        file: None,
+        env: &|_| None,
+        flags,
+    })
+    .unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A running daemon; stop it to see how it ended.
@@ -34,15 +39,25 @@ pub struct App {
 impl App {
     /// Starts indexer and API on a database.
     pub async fn start(db: &TestDb, config: &Config) -> Self {
-        Self::try_start(&db.url, config, &[Role::Indexer, Role::Api]).await.unwrap()
+        Self::try_start(&db.url, config, &[Role::Indexer, Role::Api])
+            .await
+            .unwrap()
     }
 
-    pub async fn try_start(url: &str, config: &Config, roles: &[Role]) -> Result<Self, DaemonError> {
+    pub async fn try_start(
+        url: &str,
+        config: &Config,
+        roles: &[Role],
+    ) -> Result<Self, DaemonError> {
         let cancel = CancellationToken::new();
         let roles: BTreeSet<Role> = roles.iter().copied().collect();
         let daemon = Daemon::start(config, &roles, url, cancel.clone()).await?;
         let addresses = daemon.addresses;
-        Ok(Self { addresses, cancel, task: tokio::spawn(daemon.wait()) })
+        Ok(Self {
+            addresses,
+            cancel,
+            task: tokio::spawn(daemon.wait()),
+        })
     }
 
     pub fn observer_url(&self) -> String {
@@ -72,7 +87,9 @@ impl App {
             keep_alive: true,
             give_up_after: Some(std::time::Duration::from_secs(60)),
         };
-        post(source, &options, &CancellationToken::new(), &mut |_| {}).await.unwrap()
+        post(source, &options, &CancellationToken::new(), &mut |_| {})
+            .await
+            .unwrap()
     }
 
     /// Asks the daemon to end and says how it did.

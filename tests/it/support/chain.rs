@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 use stxworx::recording::Entry;
-use stxworx::workload::{Block, BlockBuilder, BurnBlock, ChainBuilder, Event, Network, Tx, event, uint};
+use stxworx::workload::{
+    Block, BlockBuilder, BurnBlock, ChainBuilder, Event, Network, Tx, event, uint,
+};
 use stxworx_clarity::codec::transaction::{Payload, TenureCause, Transaction};
 use stxworx_indexer::metrics::{Metrics, Stage};
 use stxworx_indexer::model::{FollowSet, Mirror};
@@ -22,12 +24,18 @@ use super::eventually;
 pub fn follow() -> FollowSet {
     let contracts = Network::Testnet.followed_contracts().map(|c| c.to_string());
     let principals = [Network::Testnet.account("alice").to_string()];
-    FollowSet { mirror: Mirror::All, contracts: contracts.into(), principals: principals.into() }
+    FollowSet {
+        mirror: Mirror::All,
+        contracts: contracts.into(),
+        principals: principals.into(),
+    }
 }
 
 /// Stores a payload as the observer does.
 pub async fn put(pool: &PgPool, entry: &Entry) {
-    let endpoint = Endpoint::ALL.into_iter().find(|e| entry.path.trim_start_matches('/') == e.path());
+    let endpoint = Endpoint::ALL
+        .into_iter()
+        .find(|e| entry.path.trim_start_matches('/') == e.path());
     let mut body = BodyWriter::new().unwrap();
     body.write(pool, &entry.body).await.unwrap();
     body.store(pool, endpoint.unwrap()).await.unwrap();
@@ -54,12 +62,26 @@ impl Engine {
         let metrics = Arc::new(Metrics::new().unwrap());
         let wake = Arc::new(Notify::new());
         let cancel = CancellationToken::new();
-        let config =
-            PipelineConfig { network: "devnet".into(), follow: follow(), finality_burn_blocks: 6 };
+        let config = PipelineConfig {
+            network: "devnet".into(),
+            follow: follow(),
+            finality_burn_blocks: 6,
+        };
         let pool = store::pool(&db.url, Access::Write, 4).unwrap();
-        let run =
-            pipeline::run(pool.clone(), config, Arc::clone(&metrics), Arc::clone(&wake), cancel.clone());
-        Self { metrics, wake, pool, cancel, task: tokio::spawn(run) }
+        let run = pipeline::run(
+            pool.clone(),
+            config,
+            Arc::clone(&metrics),
+            Arc::clone(&wake),
+            cancel.clone(),
+        );
+        Self {
+            metrics,
+            wake,
+            pool,
+            cancel,
+            task: tokio::spawn(run),
+        }
     }
 
     /// Stores payloads and waits until they are processed.
@@ -75,7 +97,9 @@ impl Engine {
         eventually("a pipeline at rest", || async {
             assert!(!self.task.is_finished(), "the pipeline ended");
             let loaded = self.metrics.writer_epoch.get() > 0;
-            let waiting = db.number("select count(*) from inbox where state = 0").await;
+            let waiting = db
+                .number("select count(*) from inbox where state = 0")
+                .await;
             let (stage, _) = self.metrics.stage_now();
             if loaded && waiting == 0 && stage == Stage::Idle {
                 Ok(())
@@ -135,12 +159,19 @@ pub fn busy_tx(chain: &ChainBuilder, amount: u128) -> Tx {
 /// A block with such calls.
 pub fn busy<'a>(chain: &'a ChainBuilder, parent: &Block, calls: usize) -> BlockBuilder<'a> {
     let first = u128::from(parent.height) * 10;
-    let txs = (0u32..).take(calls).map(|n| busy_tx(chain, first + u128::from(n)));
+    let txs = (0u32..)
+        .take(calls)
+        .map(|n| busy_tx(chain, first + u128::from(n)));
     chain.block(parent).txs(txs)
 }
 
 /// Blocks with such calls, each on the one before, the first in this tenure.
-pub fn busy_branch(chain: &ChainBuilder, parent: &Block, tenure: &BurnBlock, count: usize) -> Vec<Block> {
+pub fn busy_branch(
+    chain: &ChainBuilder,
+    parent: &Block,
+    tenure: &BurnBlock,
+    count: usize,
+) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     while blocks.len() < count {
         let block = match blocks.last() {
@@ -156,9 +187,14 @@ pub fn busy_branch(chain: &ChainBuilder, parent: &Block, tenure: &BurnBlock, cou
 pub fn tenure_extend(chain: &ChainBuilder, of: &Block, view: &BurnBlock) -> Tx {
     let sample = chain.block(of).tenure(&of.tenure).build();
     let body: serde_json::Value = serde_json::from_slice(&sample.entry().body).unwrap();
-    let raw = body["transactions"][0]["raw_tx"].as_str().unwrap().trim_start_matches("0x");
+    let raw = body["transactions"][0]["raw_tx"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("0x");
     let mut transaction = Transaction::decode(&hex::decode(raw).unwrap()).unwrap();
-    let Payload::TenureChange(change) = &mut transaction.payload else { panic!("no tenure change") };
+    let Payload::TenureChange(change) = &mut transaction.payload else {
+        panic!("no tenure change")
+    };
     change.cause = TenureCause::Extended;
     change.burn_view_consensus_hash = view.consensus_hash;
     Tx::from_raw(transaction.encode())
@@ -176,9 +212,14 @@ pub async fn replay_outbox(db: &TestDb) -> Vec<String> {
     let mut chain: Vec<String> = Vec::new();
     for line in lines.unwrap_or_default().lines() {
         let words: Vec<_> = line.split(' ').collect();
-        let [kind, id, parent] = words[..] else { panic!("an outbox line without a block: {line}") };
+        let [kind, id, parent] = words[..] else {
+            panic!("an outbox line without a block: {line}")
+        };
         if kind == "applied" {
-            assert!(chain.last().is_none_or(|top| top == parent), "applied out of order: {line}");
+            assert!(
+                chain.last().is_none_or(|top| top == parent),
+                "applied out of order: {line}"
+            );
             chain.push(id.to_owned());
         } else {
             assert_eq!(chain.pop().as_deref(), Some(id), "retracted out of order");
@@ -200,7 +241,11 @@ pub async fn canonical_ids(db: &TestDb) -> Vec<String> {
 
 /// The outbox leads to the canonical chain.
 pub async fn assert_outbox_leads_here(db: &TestDb) {
-    assert_eq!(replay_outbox(db).await, canonical_ids(db).await, "the outbox leads elsewhere");
+    assert_eq!(
+        replay_outbox(db).await,
+        canonical_ids(db).await,
+        "the outbox leads elsewhere"
+    );
 }
 
 /// Reorgs in order, as `cause depth left_final`.
@@ -208,12 +253,16 @@ pub async fn reorgs(db: &TestDb) -> Vec<String> {
     let rows = db
         .text("select string_agg(concat_ws(' ', cause, depth, left_final), E'\\n' order by generation) from reorg")
         .await;
-    rows.unwrap_or_default().lines().map(str::to_owned).collect()
+    rows.unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Payloads by what became of them; the codes are those of `inbox.state`.
 pub async fn in_state(db: &TestDb, state: i16) -> i64 {
-    db.number(&format!("select count(*) from inbox where state = {state}")).await
+    db.number(&format!("select count(*) from inbox where state = {state}"))
+        .await
 }
 
 /// Makes the commits of these numbers fail as if the connection broke, once each. A writer that then

@@ -20,20 +20,29 @@ fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         std::thread::spawn(|| {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
             let folder = tempfile::tempdir().unwrap();
             let server = runtime.block_on(async {
                 let mut options = Options::new(folder.path(), TEMPLATE);
                 options.durability = Durability::Off;
-                options.settings.push(("max_connections".into(), "200".into()));
+                options
+                    .settings
+                    .push(("max_connections".into(), "200".into()));
                 let server = EmbeddedPostgres::start(options).await.unwrap();
                 let pool = store::pool(&server.url(), Access::Write, 2).unwrap();
                 migrate::migrate(&pool).await.unwrap();
                 pool.close().await;
                 server
             });
-            Cluster { server, _folder: folder, _runtime: runtime }
+            Cluster {
+                server,
+                _folder: folder,
+                _runtime: runtime,
+            }
         })
         .join()
         .unwrap()
@@ -61,12 +70,19 @@ impl TestDb {
     async fn from_template(clause: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        let server = tokio::task::spawn_blocking(|| &cluster().server).await.unwrap();
+        let server = tokio::task::spawn_blocking(|| &cluster().server)
+            .await
+            .unwrap();
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let lock = ONE_AT_A_TIME.lock().await;
-        let mut admin = PgConnection::connect(&server.url_of("postgres")).await.unwrap();
+        let mut admin = PgConnection::connect(&server.url_of("postgres"))
+            .await
+            .unwrap();
         let sql = format!("create database {name} {clause}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut admin)
+            .await
+            .unwrap();
         drop(lock);
         let url = server.url_of(&name);
         let pool = store::pool(&url, Access::Write, 8).unwrap();
@@ -97,7 +113,9 @@ impl TestDb {
     pub async fn drop(self) {
         self.pool.close().await;
         let server = &cluster().server;
-        let mut admin = PgConnection::connect(&server.url_of("postgres")).await.unwrap();
+        let mut admin = PgConnection::connect(&server.url_of("postgres"))
+            .await
+            .unwrap();
         let sql = sqlx::AssertSqlSafe(format!("drop database {} with (force)", self.name));
         sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
     }

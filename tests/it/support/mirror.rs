@@ -6,8 +6,14 @@ use super::eventually;
 /// Waits until every payload is processed.
 pub async fn settled(db: &TestDb) {
     eventually("an empty backlog", || async {
-        let waiting = db.number("select count(*) from inbox where state = 0").await;
-        if waiting == 0 { Ok(()) } else { Err(format!("{waiting} payloads are waiting")) }
+        let waiting = db
+            .number("select count(*) from inbox where state = 0")
+            .await;
+        if waiting == 0 {
+            Ok(())
+        } else {
+            Err(format!("{waiting} payloads are waiting"))
+        }
     })
     .await;
 }
@@ -46,6 +52,12 @@ pub async fn canonical_digests(db: &TestDb) -> String {
 
 /// Recomputes everything from the payloads and insists on no difference.
 pub async fn assert_verifies(db: &TestDb) {
-    let report = stxworx_indexer::verify::verify(&db.pool, &mut |_| {}).await.unwrap();
-    assert_eq!(report.mismatches, [], "the mirror is not what its payloads say");
+    let report = stxworx_indexer::verify::verify(&db.pool, &mut |_| {})
+        .await
+        .unwrap();
+    assert_eq!(
+        report.mismatches,
+        [],
+        "the mirror is not what its payloads say"
+    );
 }

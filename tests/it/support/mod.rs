@@ -15,13 +15,19 @@ pub fn fixtures() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: no recordings of real nodes at {} (STXWORX_FIXTURES)", folder.display());
+    eprintln!(
+        "skipped: no recordings of real nodes at {} (STXWORX_FIXTURES)",
+        folder.display()
+    );
     None
 }
 
 /// Runs a scenario on a runtime of its own.
 pub fn run<F: Future<Output = ()>>(scenario: F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(scenario);
 }
 
