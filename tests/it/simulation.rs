@@ -17,7 +17,7 @@ use crate::support::db::TestDb;
 use crate::support::mirror::{assert_verifies, fingerprint};
 use crate::support::run;
 
-const DEFAULT_STEPS: u64 = 800;
+const DEFAULT_STEPS: u64 = 500;
 /// Orders of delivery tried with each world.
 const RUNS_PER_WORLD: u64 = 4;
 
