@@ -24,10 +24,16 @@ RUN apt-get update \
 COPY --from=build /out/stxworx /usr/local/bin/stxworx
 COPY --from=build /src/config /etc/stxworx
 COPY --from=build /src/LICENSE /usr/share/doc/stxworx/LICENSE
+# Inside a container only its own network sees these; publish the observer's port to the node alone.
+ENV STXWORX_OBSERVER_LISTEN=0.0.0.0:3700 \
+    STXWORX_API_LISTEN=0.0.0.0:3800 \
+    STXWORX_METRICS_LISTEN=0.0.0.0:3801 \
+    STXWORX_LOG_FORMAT=json
+EXPOSE 3700 3800 3801
 USER 10001:10001
 WORKDIR /tmp
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=15s --start-period=60s --retries=3 \
     CMD ["stxworx", "status", "--output", "json"]
 ENTRYPOINT ["stxworx"]
 CMD ["run"]

@@ -251,7 +251,10 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the rival is one plain statement on a table of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rival is one plain statement on a table of its own"
+)]
 async fn latency(server: &EmbeddedPostgres) -> Result<(), Failure> {
     const BLOCKS: usize = 500;
     let mut daemon = Daemon::start(server, "latency", &[]).await?;

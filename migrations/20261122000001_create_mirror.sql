@@ -32,6 +32,7 @@ create table mirror (
     created_at       timestamptz not null default now(),
     origin           bytea check (octet_length(origin) = 32),
     writer_epoch     bigint not null default 0,
+    commits          bigint not null default 0,
     generation       bigint not null default 0,
     tip_block_id     bigint,
     inbox_watermark  bigint not null default 0
@@ -40,6 +41,7 @@ comment on table mirror is 'One row: what this mirror follows, where it begins, 
 comment on column mirror.follow is 'The follow set that shaped the rows. A daemon configured otherwise refuses to write.';
 comment on column mirror.origin is 'Index block hash of the lowest mirrored block: genesis, or where the mirror began.';
 comment on column mirror.writer_epoch is 'Rises with each writer that takes over; every commit names its epoch, so a stale writer fails.';
+comment on column mirror.commits is 'Rises with every commit; each names the count it was made from, so a lost or foreign commit shows.';
 comment on column mirror.generation is 'Rises by one with every reorg.';
 comment on column mirror.tip_block_id is 'Canonical tip; null while empty.';
 comment on column mirror.inbox_watermark is 'Every inbox row up to this id has been processed.';
@@ -60,7 +62,7 @@ create table inbox (
 );
 comment on table inbox is 'Every payload a source delivered, stored before it is acknowledged.';
 comment on column inbox.endpoint is 'Which endpoint: 1 new_block, 2 new_burn_block, 3 new_mempool_tx, 4 drop_mempool_tx, 5 new_microblocks, 6 attachments/new, 7 stackerdb_chunks, 8 proposal_response, 9 mined_block, 10 mined_microblock, 11 mined_nakamoto_block.';
-comment on column inbox.state is '0 received, 1 applied, 2 duplicate of an applied block, 3 detached (its parent is missing), 4 quarantined (could not be decoded), 5 kept (nothing derives from it yet), 6 superseded (an emptier copy of a block).';
+comment on column inbox.state is '0 received, 1 applied, 2 duplicate of an applied block, 3 detached (its parent is missing), 4 quarantined (could not be decoded), 5 kept (nothing derives from it yet), 6 superseded (genesis without its contents, as a node sends it at each start).';
 comment on column inbox.deliveries is 'How often exactly these bytes arrived.';
 comment on column inbox.body_bytes is 'Size of the body as it arrived, in bytes.';
 comment on column inbox.sha256 is 'Of the body as it arrived.';

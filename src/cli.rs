@@ -131,6 +131,25 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is too long"))
 }
 
+/// Prints a result. A reader that has seen enough (`| head`) is no failure.
+pub fn say_text(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: the result could not be printed: {error}");
+    }
+}
+
+/// Prints a line of a result.
+macro_rules! say {
+    ($($format:tt)*) => {
+        $crate::cli::say_text(&format!("{}\n", format_args!($($format)*)))
+    };
+}
+pub(crate) use say;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -226,14 +245,14 @@ async fn dispatch(
             Ok(Outcome::Done)
         }
         Command::Config(ConfigCommand::Example) => {
-            print!("{}", crate::config::example());
+            crate::cli::say_text(&crate::config::example());
             Ok(Outcome::Done)
         }
         Command::Openapi => {
             let text = stxworx_indexer::api::openapi()
                 .to_pretty_json()
                 .map_err(CommandError::other)?;
-            println!("{text}");
+            crate::cli::say!("{text}");
             Ok(Outcome::Done)
         }
     }

@@ -45,5 +45,8 @@ fn what_the_machine_computes_is_read_as_it_prints() {
             assert_eq!(read.encode(), bytes, "{expression}");
         }
     });
-    machine.expect("a thread").join().expect("every expression is read");
+    machine
+        .expect("a thread")
+        .join()
+        .expect("every expression is read");
 }

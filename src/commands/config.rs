@@ -8,7 +8,7 @@ pub fn dump(config: &Config, output: OutputFormat) {
     match output {
         OutputFormat::Text => {
             for (key, value, origin) in &config.dump {
-                println!("{key} = {value}  # {origin}");
+                crate::cli::say!("{key} = {value}  # {origin}");
             }
         }
         OutputFormat::Json => {
@@ -20,7 +20,7 @@ pub fn dump(config: &Config, output: OutputFormat) {
                     ((*key).to_owned(), entry)
                 })
                 .collect();
-            println!("{:#}", serde_json::Value::Object(entries));
+            crate::cli::say!("{:#}", serde_json::Value::Object(entries));
         }
     }
 }

@@ -23,6 +23,6 @@ pub async fn migrate(config: &Config) -> Result<Outcome, CommandError> {
     .await;
     database.close().await;
     result.map_err(CommandError::other)?;
-    println!("the schema is at {}", schema::latest_version());
+    crate::cli::say!("the schema is at {}", schema::latest_version());
     Ok(Outcome::Done)
 }

@@ -25,16 +25,15 @@ async fn rebuild_in(config: &Config, url: &str, yes: bool) -> Result<Outcome, St
     migrate::migrate(&pool).await?;
     let payloads = load::payload_count(&pool).await?;
     if !yes {
-        println!(
+        crate::cli::say!(
             "would empty the derived tables and mark {payloads} stored payloads as not yet processed; \
              add --yes to do it"
         );
         return Ok(Outcome::Done);
     }
-    let position = load::adopt(&pool, config.network.as_str(), &config.follow).await?;
-    commit::rebuild(&pool, &position, None, None).await?;
+    commit::rebuild_as(&pool, config.network.as_str(), &config.follow).await?;
     pool.close().await;
-    println!(
+    crate::cli::say!(
         "{payloads} payloads will be processed anew by the next `stxworx run` or `stxworx up`"
     );
     Ok(Outcome::Done)

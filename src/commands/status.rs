@@ -25,8 +25,8 @@ pub async fn status(config: &Config, output: OutputFormat) -> Result<Outcome, Co
     database.close().await;
     let status = result?;
     match output {
-        OutputFormat::Json => println!("{status:#}"),
-        OutputFormat::Text => print!("{}", text(&status)),
+        OutputFormat::Json => crate::cli::say!("{status:#}"),
+        OutputFormat::Text => crate::cli::say_text(&text(&status)),
     }
     Ok(Outcome::Done)
 }

@@ -193,7 +193,7 @@ async fn tick(pool: sqlx::PgPool, stop: CancellationToken) {
 fn print_summary(summary: &Summary, output: OutputFormat) -> Result<(), CommandError> {
     match output {
         OutputFormat::Json => {
-            println!(
+            crate::cli::say!(
                 "{:#}",
                 serde_json::to_value(summary).map_err(CommandError::other)?
             );
@@ -202,7 +202,7 @@ fn print_summary(summary: &Summary, output: OutputFormat) -> Result<(), CommandE
             let height = summary
                 .tip_height
                 .map_or_else(|| "none".to_owned(), |h| h.to_string());
-            println!(
+            crate::cli::say!(
                 "ran {} s: tip height {height}, backlog {}, detached {}, quarantined {}, violated invariants {:?}",
                 summary.seconds,
                 summary.backlog,

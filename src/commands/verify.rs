@@ -24,9 +24,9 @@ pub async fn verify(config: &Config, output: OutputFormat) -> Result<Outcome, Co
     match output {
         OutputFormat::Json => {
             let json = serde_json::to_value(&report).map_err(CommandError::other)?;
-            println!("{json:#}");
+            crate::cli::say!("{json:#}");
         }
-        OutputFormat::Text => print!("{}", text(&report)),
+        OutputFormat::Text => crate::cli::say_text(&text(&report)),
     }
     Ok(if report.mismatches.is_empty() {
         Outcome::Done

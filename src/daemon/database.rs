@@ -58,7 +58,8 @@ impl Database {
         match Self::start_in(&config.data_dir).await {
             Err(DatabaseError::Embedded { source, .. })
                 if matches!(*source, EmbeddedError::Locked { .. })
-                    && url_file(&config.data_dir).exists() => {
+                    && url_file(&config.data_dir).exists() =>
+            {
                 let url = std::fs::read_to_string(url_file(&config.data_dir)).unwrap_or_default();
                 Ok(Self {
                     url: url.trim().to_owned(),

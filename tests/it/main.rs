@@ -1,6 +1,9 @@
 //! Scenarios over the whole daemon, on a real Postgres.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where and end")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where and end"
+)]
 
 mod support;
 

@@ -301,12 +301,19 @@ fn only_the_commit_begins_a_write_transaction_for_facts() {
 
 #[test]
 fn no_file_is_too_long() {
-    let listed: BTreeMap<_, _> = LONGER.iter().map(|(path, lines, _)| (*path, *lines)).collect();
+    let listed: BTreeMap<_, _> = LONGER
+        .iter()
+        .map(|(path, lines, _)| (*path, *lines))
+        .collect();
     let mut all = product();
     all.extend(sources(&["tests"]));
     for source in &all {
         let lines = source.text.lines().count();
-        let usual = if source.is_test() { MAX_TEST_LINES } else { MAX_LINES };
+        let usual = if source.is_test() {
+            MAX_TEST_LINES
+        } else {
+            MAX_LINES
+        };
         let limit = listed.get(source.path.as_str()).copied().unwrap_or(usual);
         assert!(
             lines <= limit,
@@ -315,8 +322,9 @@ fn no_file_is_too_long() {
         );
     }
     for (path, ..) in LONGER {
-        let still =
-            all.iter().any(|s| s.path == *path && s.text.lines().count() > MAX_LINES);
+        let still = all
+            .iter()
+            .any(|s| s.path == *path && s.text.lines().count() > MAX_LINES);
         assert!(still, "{path} needs no exception any more");
     }
 }

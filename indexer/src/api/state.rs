@@ -70,6 +70,8 @@ impl Default for Limits {
 pub struct LagLimits {
     /// More unprocessed payloads than this.
     pub backlog: u64,
+    /// More blocks without their parent than this. A few come and go when deliveries cross.
+    pub detached: u64,
     /// No payload for longer than this. Counted from the first payload on.
     pub silence: Duration,
 }
@@ -78,6 +80,7 @@ impl Default for LagLimits {
     fn default() -> Self {
         Self {
             backlog: 1_000,
+            detached: 10,
             silence: Duration::from_secs(15 * 60),
         }
     }

@@ -455,12 +455,32 @@ fn locks_tokens_and_memos_are_read() {
     );
 }
 
+/// Read as what it is not, it would be a burn of no token at all.
 #[test]
 fn an_event_must_hold_the_body_that_its_type_names() {
-    let error = refused(&with(|p| p["events"][0]["type"] = json!("ft_burn_event")));
-    assert_eq!(
-        error,
-        "event 0: type must be the name of a field that is present; got \"none\""
+    for wrong in [
+        "ft_burn_event",
+        "stx_burn_event",
+        "contract_event",
+        "stx_lock_event",
+    ] {
+        let error = refused(&with(|p| p["events"][0]["type"] = json!(wrong)));
+        assert!(
+            error.starts_with("event 0: type must be the name of "),
+            "{wrong}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_event_must_hold_a_body() {
+    let error = refused(&with(|p| {
+        let event = p["events"][0].as_object_mut().unwrap();
+        event.remove("stx_transfer_event");
+    }));
+    assert!(
+        error.starts_with("event 0: type must be the name of "),
+        "{error}"
     );
 }
 

@@ -90,7 +90,10 @@ impl Draft {
         known: &HashMap<IndexBlockHash, Known>,
         from: &Position,
     ) -> (Batch, Position) {
-        let mut to = from.clone();
+        let mut to = Position {
+            commits: from.commits + 1,
+            ..from.clone()
+        };
         let tip = tree.tip().and_then(|tip| known.get(&tip.id));
         to.tip_block_id = tip.map(|k| k.id).or(from.tip_block_id);
         // A payload that waited and was freed within this draft has two updates; the last one holds.

@@ -30,10 +30,11 @@ impl Detached {
     pub(super) fn lowest_from(&self, block: IndexBlockHash) -> Option<IndexBlockHash> {
         let mut lowest = None;
         let mut cursor = block;
-        while let Some(parent) = self.parents.get(&cursor) {
-            if lowest.is_some_and(|l| l == cursor) {
+        // No chain is longer than what waits; blocks that name each other as parents would have no end.
+        for _ in 0..self.parents.len() {
+            let Some(parent) = self.parents.get(&cursor) else {
                 break;
-            }
+            };
             lowest = Some(cursor);
             cursor = *parent;
         }

@@ -56,14 +56,8 @@ pub(super) struct Writer {
     principals: HashMap<String, i32>,
     cache: StateCache,
     draft: Draft,
-    /// Set when the mirror has to be emptied and begun anew.
-    rebuild: Option<Rebuild>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Rebuild {
-    origin: Option<IndexBlockHash>,
-    superseded: Option<i64>,
+    /// Set when the mirror has to be emptied and begun anew, from this origin.
+    begin_at: Option<IndexBlockHash>,
 }
 
 impl Writer {
@@ -81,6 +75,7 @@ impl Writer {
         };
         let depth = i32::try_from(WINDOW_BLOCKS).unwrap_or(i32::MAX);
         let (tree, window) = load::window(pool, depth).await?;
+        load::free_detached(pool).await?;
         let mut detached = Detached::default();
         for (inbox_id, block, parent) in load::detached(pool).await? {
             detached.add(inbox_id, block, parent);
@@ -104,7 +99,7 @@ impl Writer {
             principals: HashMap::new(),
             cache: StateCache::default(),
             draft: Draft::default(),
-            rebuild: None,
+            begin_at: None,
         };
         writer.show();
         Ok(writer)
@@ -125,11 +120,12 @@ impl Writer {
                 for inbox_id in freed {
                     queue.push_back(self.reread(inbox_id).await?);
                 }
+                // Before any flush: what led to it must not be committed without it.
+                if self.begin_at.is_some() {
+                    return self.begin_anew().await;
+                }
                 if self.draft.is_full() {
                     self.flush().await?;
-                }
-                if self.rebuild.is_some() {
-                    return self.begin_anew().await;
                 }
             }
         }
@@ -148,17 +144,13 @@ impl Writer {
         })??)
     }
 
+    /// The draft is dropped, because everything in it is made again. Were it committed first, a crash in
+    /// between would leave the payload that asked for this processed, and nobody would ask again.
     async fn begin_anew(&mut self) -> Result<bool, PipelineError> {
-        self.flush().await?;
-        if let Some(rebuild) = self.rebuild.take() {
-            tracing::warn!(origin = ?rebuild.origin, "the mirror is built anew from its stored payloads");
-            commit::rebuild(
-                &self.pool,
-                &self.position,
-                rebuild.origin,
-                rebuild.superseded,
-            )
-            .await?;
+        self.draft = Draft::default();
+        if let Some(origin) = self.begin_at.take() {
+            tracing::warn!(%origin, "the mirror begins lower; it is built anew from its stored payloads");
+            commit::rebuild(&self.pool, &self.position, Some(origin)).await?;
         }
         Ok(true)
     }
@@ -192,18 +184,28 @@ impl Writer {
             }
             Decoded::Kept => update.state = InboxState::Kept,
             Decoded::Unreadable(reason) => {
-                tracing::error!(
-                    inbox_id,
-                    reason,
-                    "a payload is quarantined; see `stxworx status`"
-                );
-                self.metrics.quarantined.inc();
-                update.state = InboxState::Quarantined;
-                update.error = Some(reason);
+                self.quarantine(inbox_id, reason);
+                return Ok(Vec::new());
             }
         }
         self.draft.batch.inbox.push(update);
         Ok(Vec::new())
+    }
+
+    fn quarantine(&mut self, inbox_id: i64, reason: String) {
+        tracing::error!(
+            inbox_id,
+            reason,
+            "a payload is quarantined; see `stxworx status`"
+        );
+        self.metrics.quarantined.inc();
+        let (state, error) = (InboxState::Quarantined, Some(reason));
+        self.draft.batch.inbox.push(InboxUpdate {
+            id: inbox_id,
+            state,
+            block: None,
+            error,
+        });
     }
 
     fn take_burn_block(&mut self, inbox_id: i64, block: BurnBlock) {
@@ -215,6 +217,17 @@ impl Writer {
     }
 
     async fn take_block(&mut self, inbox_id: i64, block: Block) -> Result<Vec<i64>, PipelineError> {
+        if is_empty_genesis(&block) {
+            let block = Some((block.header.id, block.header.parent));
+            let state = InboxState::Superseded;
+            self.draft.batch.inbox.push(InboxUpdate {
+                id: inbox_id,
+                state,
+                block,
+                error: None,
+            });
+            return Ok(Vec::new());
+        }
         let node = Node::from(&block.header);
         let mut outcome = self.tree.plan(&node);
         if matches!(outcome, Outcome::Detached { .. }) {
@@ -225,11 +238,19 @@ impl Writer {
                 missing_parent: block.header.parent,
             };
         }
+        if let Some(parent) = self.tree.get(&block.header.parent)
+            && outcome != Outcome::Duplicate
+            && parent.block.height.checked_add(1) != Some(block.header.height)
+        {
+            let reason = format!(
+                "block {} says height {}, but its parent has {}",
+                block.header.id, block.header.height, parent.block.height
+            );
+            self.quarantine(inbox_id, reason);
+            return Ok(Vec::new());
+        }
         let state = match &outcome {
-            Outcome::Duplicate => {
-                self.note_duplicate(&block).await?;
-                InboxState::Duplicate
-            }
+            Outcome::Duplicate => InboxState::Duplicate,
             Outcome::Detached { .. } => {
                 self.note_detached(inbox_id, &block);
                 InboxState::Detached
@@ -237,16 +258,19 @@ impl Writer {
             _ => InboxState::Applied,
         };
         let id = block.header.id;
-        self.draft.batch.inbox.push(InboxUpdate {
+        let update = InboxUpdate {
             id: inbox_id,
             state,
             block: Some((id, block.header.parent)),
             error: None,
-        });
+        };
         if state != InboxState::Applied {
+            self.draft.batch.inbox.push(update);
             return Ok(Vec::new());
         }
         self.add_block(inbox_id, block, node).await?;
+        // Not before: adding a block may commit what came before it, and must not commit this without it.
+        self.draft.batch.inbox.push(update);
         let freed = self.detached.take(&id);
         self.metrics.detached.set(gauge(self.detached.len()));
         Ok(freed)
@@ -272,41 +296,21 @@ impl Writer {
         Ok(self.tree.plan(node))
     }
 
-    /// A genesis that came empty first (a node's restart) and in full now replaces the empty one.
-    async fn note_duplicate(&mut self, block: &Block) -> Result<(), PipelineError> {
-        if block.header.id != IndexBlockHash::GENESIS || block.listed_transactions == 0 {
-            return Ok(());
-        }
-        let Some(known) = self
-            .known
-            .get(&block.header.id)
-            .filter(|k| k.empty)
-            .copied()
-        else {
-            return Ok(());
-        };
-        self.flush().await?;
-        let superseded = load::inbox_of(&self.pool, known.id).await?;
-        self.rebuild = Some(Rebuild {
-            origin: self.next.origin,
-            superseded,
-        });
-        Ok(())
-    }
-
     fn note_detached(&mut self, inbox_id: i64, block: &Block) {
         let id = block.header.id;
         self.detached.add(inbox_id, id, block.header.parent);
         self.metrics.detached.set(gauge(self.detached.len()));
         tracing::info!(block = %id, height = block.header.height, missing_parent = %block.header.parent,
             "a block waits for its parent");
+        self.lower_origin();
+    }
+
+    /// Begins anew if a block that waits turns out to lie below the origin.
+    fn lower_origin(&mut self) {
         if let Some(parent) = self.origin_parent
             && let Some(origin) = self.detached.lowest_from(parent)
         {
-            self.rebuild = Some(Rebuild {
-                origin: Some(origin),
-                superseded: None,
-            });
+            self.begin_at = Some(origin);
         }
     }
 
@@ -331,9 +335,7 @@ impl Writer {
         let digest = chain_digest(parent, block.header.id, rows_digest);
         let id = self.next.next_block_id;
         self.next.next_block_id += 1;
-        let empty = block.listed_transactions == 0;
-        self.known
-            .insert(block.header.id, Known { id, digest, empty });
+        self.known.insert(block.header.id, Known { id, digest });
         self.count(&block);
         self.draft
             .add_rows(block.transactions.len() + block.events.len() + change.versions.len() + 1);
@@ -353,6 +355,7 @@ impl Writer {
                 let first = self.draft.batch.blocks.last();
                 self.origin_parent = first.map(|b| b.block.header.parent);
                 self.draft.extend(block_ref, id, self.next.generation);
+                self.lower_origin();
             }
             Outcome::Extended => self.draft.extend(block_ref, id, self.next.generation),
             Outcome::Reorged(switch) => self.note_switch(&switch, false),
@@ -563,6 +566,12 @@ impl Writer {
             self.known.retain(|id, _| tree.contains(id));
         }
     }
+}
+
+/// A node sends genesis again at each start, without its contents. It says nothing, and a mirror that is
+/// attached late must not take it for its origin: nothing that follows would connect to it.
+fn is_empty_genesis(block: &Block) -> bool {
+    block.header.id == IndexBlockHash::GENESIS && block.listed_transactions == 0
 }
 
 fn gauge(value: usize) -> i64 {

@@ -151,7 +151,10 @@ impl Shared {
         let Ok(_slot) = self.slots.acquire().await else {
             return self.refuse(endpoint.path(), &Refusal::Unavailable);
         };
-        match self.store(endpoint, request.into_body()).await {
+        // On a task of its own: a client that hangs up must not cut off a statement in the middle.
+        let (shared, body) = (self.clone(), request.into_body());
+        let stored = tokio::spawn(async move { shared.store(endpoint, body).await }).await;
+        match stored.unwrap_or(Err(Refusal::NotStored)) {
             Ok(stored) => {
                 self.note(endpoint, stored, started);
                 json_response(StatusCode::OK, "{}".to_owned())

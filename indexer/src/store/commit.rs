@@ -14,7 +14,7 @@ use super::StoreError;
 use super::inbox::InboxState;
 use super::load::Position;
 use crate::decode::MempoolDrop;
-use crate::model::{Block, BlockRef, BurnBlock, Change, Digest, IndexBlockHash, TxId};
+use crate::model::{Block, BlockRef, BurnBlock, Change, Digest, FollowSet, IndexBlockHash, TxId};
 
 /// A block with all that it contributes.
 #[derive(Debug)]
@@ -140,7 +140,9 @@ pub async fn commit(
     batch: &Batch,
     number: &(dyn Fn(&str) -> Option<i32> + Sync),
 ) -> Result<(), StoreError> {
-    let mut tx = pool.begin().await.map_err(StoreError::db("begin"))?;
+    let mut tx = super::begin(pool, "begin")
+        .await
+        .map_err(StoreError::db("begin"))?;
     sqlx::query!("set local synchronous_commit = off")
         .execute(&mut *tx)
         .await
@@ -170,17 +172,15 @@ async fn move_watermark(
     to: &Position,
 ) -> Result<(), StoreError> {
     let moved = sqlx::query!(
-        "update mirror set generation = $1, tip_block_id = $2, inbox_watermark = $3, origin = $4
-         where writer_epoch = $5 and generation = $6 and tip_block_id is not distinct from $7
-           and inbox_watermark = $8",
+        "update mirror set commits = commits + 1, generation = $1, tip_block_id = $2,
+             inbox_watermark = $3, origin = $4
+         where writer_epoch = $5 and commits = $6",
         to.generation,
         to.tip_block_id,
         to.inbox_watermark,
         to.origin.as_ref().map(|o| o.as_bytes()),
         from.epoch,
-        from.generation,
-        from.tip_block_id,
-        from.inbox_watermark
+        from.commits
     )
     .execute(tx)
     .await
@@ -531,8 +531,8 @@ async fn update_inbox(tx: &mut PgConnection, rows: &[InboxUpdate]) -> Result<(),
     Ok(())
 }
 
-/// Empties everything that derives from the inbox and marks every payload as not yet looked at, save
-/// those that are superseded. `origin` is where the mirror begins from now on.
+/// Empties everything that derives from the inbox and marks every payload as not yet looked at.
+/// `origin` is where the mirror begins from now on; none for the first block that comes.
 ///
 /// # Errors
 /// When another writer has taken over, or the database fails. Nothing changes then.
@@ -540,29 +540,72 @@ pub async fn rebuild(
     pool: &PgPool,
     from: &Position,
     origin: Option<IndexBlockHash>,
-    superseded: Option<i64>,
 ) -> Result<(), StoreError> {
-    let mut tx = pool.begin().await.map_err(StoreError::db("begin"))?;
+    let mut tx = super::begin(pool, "begin")
+        .await
+        .map_err(StoreError::db("begin"))?;
+    empty(&mut tx, from, origin).await?;
+    tx.commit()
+        .await
+        .map_err(StoreError::db("commit the rebuild"))
+}
+
+/// The same for a mirror that is to follow something else, or elsewhere.
+///
+/// # Errors
+/// When the database fails. Nothing changes then.
+pub async fn rebuild_as(
+    pool: &PgPool,
+    network: &str,
+    follow: &FollowSet,
+) -> Result<(), StoreError> {
+    let follow = serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
+        table: "mirror",
+        detail: format!("the follow set is not JSON: {e}"),
+    })?;
+    let mut tx = super::begin(pool, "begin")
+        .await
+        .map_err(StoreError::db("begin"))?;
+    sqlx::query!(
+        "insert into mirror (network, follow) values ($1, $2)
+         on conflict (only_row) do update set network = excluded.network, follow = excluded.follow,
+             writer_epoch = mirror.writer_epoch + 1",
+        network,
+        follow
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::db("adopt another follow set"))?;
+    let from = super::load::position(&mut tx).await?;
+    empty(&mut tx, &from, None).await?;
+    sqlx::query!("delete from projection")
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("forget the projections"))?;
+    tx.commit()
+        .await
+        .map_err(StoreError::db("commit the rebuild"))
+}
+
+async fn empty(
+    tx: &mut PgConnection,
+    from: &Position,
+    origin: Option<IndexBlockHash>,
+) -> Result<(), StoreError> {
     let to = Position {
-        generation: from.generation + 1,
         tip_block_id: None,
         inbox_watermark: 0,
         origin,
         ..from.clone()
     };
-    move_watermark(&mut tx, from, &to).await?;
+    move_watermark(tx, from, &to).await?;
     sqlx::query!("select empty_derived_tables($1)", from.epoch)
         .execute(&mut *tx)
         .await
         .map_err(StoreError::db("empty the derived tables"))?;
-    sqlx::query!(
-        "update inbox set state = case when id = $1 or state = 6 then 6 else 0 end, error = null",
-        superseded
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("reset the inbox"))?;
-    tx.commit()
+    sqlx::query!("update inbox set state = 0, error = null where state <> 0")
+        .execute(tx)
         .await
-        .map_err(StoreError::db("commit the rebuild"))
+        .map_err(StoreError::db("reset the inbox"))?;
+    Ok(())
 }

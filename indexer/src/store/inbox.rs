@@ -90,7 +90,7 @@ pub enum InboxState {
     Quarantined = 4,
     /// Nothing derives from it yet.
     Kept = 5,
-    /// An emptier copy of a block that came again in full.
+    /// Genesis without its contents, as a node sends it at each start.
     Superseded = 6,
 }
 
@@ -186,8 +186,7 @@ impl BodyWriter {
             .map_err(StoreError::db("store a piece of a large body"))?;
             return Ok(());
         }
-        let mut transaction = pool
-            .begin()
+        let mut transaction = super::begin(pool, "begin")
             .await
             .map_err(StoreError::db("begin to store a large body"))?;
         let inbox_id = sqlx::query_scalar!(

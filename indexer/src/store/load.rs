@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
 use crate::chain::{ForkTree, Node};
@@ -17,6 +17,8 @@ use crate::project::{AnyProjection, EntityKey, States};
 pub struct Position {
     /// This writer's epoch.
     pub epoch: i64,
+    /// Commits so far: every one moves it, so a lost one shows.
+    pub commits: i64,
     /// Reorgs so far.
     pub generation: i64,
     /// Canonical tip, by its local number.
@@ -62,7 +64,9 @@ pub async fn claim(
         table: "mirror",
         detail: format!("the follow set is not JSON: {e}"),
     })?;
-    let mut tx = pool.begin().await.map_err(StoreError::db("begin"))?;
+    let mut tx = super::begin(pool, "begin")
+        .await
+        .map_err(StoreError::db("begin"))?;
     sqlx::query!(
         "insert into mirror (network, follow) values ($1, $2) on conflict do nothing",
         network,
@@ -127,29 +131,40 @@ pub async fn claim(
 /// # Errors
 /// [`StoreError::LostWatermark`] when another writer has taken over since.
 pub async fn resume(pool: &PgPool, epoch: i64) -> Result<Position, StoreError> {
+    let mut connection = pool.acquire().await.map_err(StoreError::db("connect"))?;
+    let position = position(&mut connection).await?;
+    if position.epoch != epoch {
+        return Err(StoreError::LostWatermark);
+    }
+    Ok(position)
+}
+
+/// The committed position, whoever's it is.
+///
+/// # Errors
+/// When the database fails or holds an unreadable row.
+pub(super) async fn position(connection: &mut PgConnection) -> Result<Position, StoreError> {
     let row = sqlx::query!(
-        r#"select writer_epoch, generation, tip_block_id, inbox_watermark, origin,
+        r#"select writer_epoch, commits, generation, tip_block_id, inbox_watermark, origin,
              (select coalesce(max(id), 0) + 1 from block) as "next_block_id!",
              (select coalesce(max(id), 0) + 1 from projection_version) as "next_version_id!",
              (select coalesce(max(id), 0) + 1 from principal) as "next_principal_id!"
            from mirror"#
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .map_err(StoreError::db("read the mirror's position"))?;
-    if row.writer_epoch != epoch {
-        return Err(StoreError::LostWatermark);
-    }
+    let origin = row
+        .origin
+        .map(|o| IndexBlockHash::from_slice(&o))
+        .transpose();
     Ok(Position {
-        epoch,
+        epoch: row.writer_epoch,
+        commits: row.commits,
         generation: row.generation,
         tip_block_id: row.tip_block_id,
         inbox_watermark: row.inbox_watermark,
-        origin: row
-            .origin
-            .map(|o| IndexBlockHash::from_slice(&o))
-            .transpose()
-            .map_err(corrupt("mirror"))?,
+        origin: origin.map_err(corrupt("mirror"))?,
         next_block_id: row.next_block_id,
         next_version_id: row.next_version_id,
         next_principal_id: row.next_principal_id,
@@ -177,17 +192,6 @@ pub async fn parent_of(
         .map_err(corrupt("block"))
 }
 
-/// The inbox row that a block came from.
-///
-/// # Errors
-/// When the database fails.
-pub async fn inbox_of(pool: &PgPool, block_id: i64) -> Result<Option<i64>, StoreError> {
-    sqlx::query_scalar!("select inbox_id from block where id = $1", block_id)
-        .fetch_optional(pool)
-        .await
-        .map_err(StoreError::db("look a payload up"))
-}
-
 /// A block as the pipeline remembers it next to the fork tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -195,8 +199,6 @@ pub struct Known {
     pub id: i64,
     /// The digest chain up to it.
     pub digest: Digest,
-    /// Did its payload list no transaction? Only genesis may come again, fuller.
-    pub empty: bool,
 }
 
 struct BlockRow {
@@ -209,7 +211,6 @@ struct BlockRow {
     consensus_hash: Option<Vec<u8>>,
     burn_view: Option<Vec<u8>>,
     digest: Vec<u8>,
-    listed_transactions: i32,
     canonical: bool,
 }
 
@@ -225,6 +226,18 @@ pub struct Window {
 }
 
 impl Window {
+    /// Leaves out branches that hang on blocks below the base, the first node, as pruning does.
+    fn drop_unconnected(&mut self) {
+        let Some(base) = self.nodes.first().map(|n| n.block.id) else {
+            return;
+        };
+        let mut kept = HashSet::new();
+        self.nodes.retain(|n| {
+            (n.block.id == base || kept.contains(&n.parent)) && kept.insert(n.block.id)
+        });
+        self.known.retain(|id, _| kept.contains(id));
+    }
+
     fn push(&mut self, row: BlockRow) -> Result<(), StoreError> {
         let bad = corrupt("block");
         let id = IndexBlockHash::from_slice(&row.index_block_hash).map_err(&bad)?;
@@ -246,14 +259,7 @@ impl Window {
             burn_view: hash20(row.burn_view)?,
         });
         let digest = Digest::from_slice(&row.digest).map_err(&bad)?;
-        self.known.insert(
-            id,
-            Known {
-                id: row.id,
-                digest,
-                empty: row.listed_transactions == 0,
-            },
-        );
+        self.known.insert(id, Known { id: row.id, digest });
         if row.canonical {
             self.canonical.insert(id);
         }
@@ -269,7 +275,7 @@ pub async fn window(pool: &PgPool, depth: i32) -> Result<(ForkTree, Window), Sto
     let rows = sqlx::query_as!(
         BlockRow,
         r#"select b.id, b.index_block_hash, b.parent, b.height, b.burn_block_hash, b.burn_block_height,
-                  b.consensus_hash, b.burn_view, b.digest, b.listed_transactions,
+                  b.consensus_hash, b.burn_view, b.digest,
                   exists (select from canonical c where c.block_id = b.id) as "canonical!"
            from block b
            where b.height >= (select greatest(coalesce(max(height), 0) - $1, coalesce(min(height), 0)) from canonical)
@@ -291,6 +297,7 @@ pub async fn window(pool: &PgPool, depth: i32) -> Result<(ForkTree, Window), Sto
     {
         window.nodes.swap(0, base);
     }
+    window.drop_unconnected();
     let tree = ForkTree::restore(
         burn_blocks(pool, BURN_WINDOW).await?,
         window.nodes.clone(),
@@ -359,15 +366,15 @@ pub async fn ancestry(pool: &PgPool, id: IndexBlockHash, below: u32) -> Result<W
            select id as "id!", index_block_hash as "index_block_hash!", parent as "parent!",
                   height as "height!", burn_block_hash as "burn_block_hash!",
                   burn_block_height as "burn_block_height!", consensus_hash, burn_view,
-                  digest as "digest!", listed_transactions as "listed_transactions!",
+                  digest as "digest!",
                   canonical as "canonical!"
            from (
                select id, index_block_hash, parent, height, burn_block_hash, burn_block_height,
-                      consensus_hash, burn_view, digest, listed_transactions, canonical
+                      consensus_hash, burn_view, digest, canonical
                from branch
                union
                select id, index_block_hash, parent, height, burn_block_hash, burn_block_height,
-                      consensus_hash, burn_view, digest, listed_transactions, true
+                      consensus_hash, burn_view, digest, true
                from trunk
            ) found
            order by height, canonical desc"#,
@@ -390,7 +397,7 @@ pub async fn ancestry(pool: &PgPool, id: IndexBlockHash, below: u32) -> Result<W
 /// When the database fails or holds an unreadable row.
 pub async fn known(pool: &PgPool, id: IndexBlockHash) -> Result<Option<Known>, StoreError> {
     let row = sqlx::query!(
-        "select id, digest, listed_transactions from block where index_block_hash = $1",
+        "select id, digest from block where index_block_hash = $1",
         id.as_bytes()
     )
     .fetch_optional(pool)
@@ -398,13 +405,25 @@ pub async fn known(pool: &PgPool, id: IndexBlockHash) -> Result<Option<Known>, S
     .map_err(StoreError::db("look a block up"))?;
     row.map(|row| {
         let digest = Digest::from_slice(&row.digest).map_err(corrupt("block"))?;
-        Ok(Known {
-            id: row.id,
-            digest,
-            empty: row.listed_transactions == 0,
-        })
+        Ok(Known { id: row.id, digest })
     })
     .transpose()
+}
+
+/// Takes up again what waits for a parent that is there by now: a writer ended after it committed the
+/// parent and before it came to the children.
+///
+/// # Errors
+/// When the database fails.
+pub async fn free_detached(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update inbox i set state = 0 where state = 3
+             and exists (select from block b where b.index_block_hash = i.parent_index_block_hash)"
+    )
+    .execute(pool)
+    .await
+    .map_err(StoreError::db("free detached blocks"))?;
+    Ok(())
 }
 
 /// Payloads whose block waits for its parent: (inbox id, block, parent).
@@ -544,35 +563,4 @@ pub async fn payload_count(pool: &PgPool) -> Result<i64, StoreError> {
         .fetch_one(pool)
         .await;
     count.map_err(StoreError::db("count the payloads"))
-}
-
-/// Claims the mirror and makes it one of another network or follow set, for a rebuild that follows.
-///
-/// # Errors
-/// When the database fails.
-pub async fn adopt(
-    pool: &PgPool,
-    network: &str,
-    follow: &FollowSet,
-) -> Result<Position, StoreError> {
-    let follow = serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
-        table: "mirror",
-        detail: format!("the follow set is not JSON: {e}"),
-    })?;
-    let epoch = sqlx::query_scalar!(
-        "insert into mirror (network, follow, writer_epoch) values ($1, $2, 1)
-         on conflict (only_row) do update set network = excluded.network, follow = excluded.follow,
-             writer_epoch = mirror.writer_epoch + 1
-         returning writer_epoch",
-        network,
-        follow
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(StoreError::db("adopt another follow set"))?;
-    sqlx::query!("delete from projection")
-        .execute(pool)
-        .await
-        .map_err(StoreError::db("forget the projections"))?;
-    resume(pool, epoch).await
 }

@@ -14,7 +14,9 @@ static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
     // A daemon whose role may not change the schema starts on one that needs no change.
     if let Ok(applied) = applied(pool).await {
-        let unknown = applied.iter().find(|v| !MIGRATOR.iter().any(|m| m.version == **v));
+        let unknown = applied
+            .iter()
+            .find(|v| !MIGRATOR.iter().any(|m| m.version == **v));
         if let Some(version) = unknown {
             return Err(StoreError::NewerSchema { version: *version });
         }
@@ -24,7 +26,10 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
     }
     MIGRATOR.run(pool).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => StoreError::NewerSchema { version },
-        MigrateError::Execute(source) => StoreError::Db { operation: "run a migration", source },
+        MigrateError::Execute(source) => StoreError::Db {
+            operation: "run a migration",
+            source,
+        },
         other => StoreError::Migrate(other),
     })
 }
@@ -32,8 +37,10 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
 /// Versions of the migrations that were applied.
 async fn applied(pool: &PgPool) -> Result<Vec<i64>, StoreError> {
     let mut connection = pool.acquire().await.map_err(StoreError::db("connect"))?;
-    let applied =
-        connection.list_applied_migrations(TABLE).await.map_err(StoreError::Migrate)?;
+    let applied = connection
+        .list_applied_migrations(TABLE)
+        .await
+        .map_err(StoreError::Migrate)?;
     Ok(applied.into_iter().map(|m| m.version).collect())
 }
 

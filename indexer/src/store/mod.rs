@@ -151,6 +151,23 @@ pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, S
     Ok(pool)
 }
 
+/// Begins a transaction with this statement, on a task of its own.
+///
+/// A caller that is cancelled in the middle (a client that hangs up) must not leave its connection inside
+/// a transaction: sqlx 0.9 would hand it on as if it were free, and the next caller's commits would be part
+/// of a transaction that nobody ends. The task is not cancelled; it drops what nobody takes, which
+/// rolls back.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    match tokio::spawn(async move { pool.begin_with(statement).await }).await {
+        Ok(begun) => begun,
+        Err(_) => Err(sqlx::Error::WorkerCrashed),
+    }
+}
+
 /// Does the database answer?
 ///
 /// # Errors

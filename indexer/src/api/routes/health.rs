@@ -140,6 +140,10 @@ pub(super) async fn lag(State(state): State<ApiState>, params: Params) -> Result
         Some(w) if w.received.0 > limits.backlog => {
             reasons.push(format!("more than {} payloads wait", limits.backlog));
         }
+        Some(w) if w.detached.0 > limits.detached => reasons.push(format!(
+            "{} blocks wait for a parent that has not come; see /v1/status",
+            w.detached.0
+        )),
         Some(_) => {}
     }
     if silence.is_some_and(|seconds| seconds > limits.silence.as_secs()) {

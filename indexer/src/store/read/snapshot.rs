@@ -50,8 +50,7 @@ impl Snapshot {
     /// # Errors
     /// When the database cannot be read, or holds no mirror.
     pub async fn open(pool: &PgPool) -> Result<Self, ReadError> {
-        let mut tx = pool
-            .begin_with("begin isolation level repeatable read, read only")
+        let mut tx = crate::store::begin(pool, "begin isolation level repeatable read, read only")
             .await
             .map_err(ReadError::reading("the snapshot"))?;
         // A source that does not report Bitcoin blocks leaves `burn_block` empty; the tip's own
