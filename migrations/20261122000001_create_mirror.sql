@@ -124,6 +124,7 @@ create table block (
 );
 comment on table block is 'Every block of every fork.';
 comment on column block.burn_block_hash is 'Bitcoin block of the sortition that elected the tenure; constant over an extended tenure.';
+comment on column block.burn_block_time is 'Unix seconds.';
 comment on column block.burn_view is 'Consensus hash up to which a tenure change in this block has seen Bitcoin.';
 comment on column block.block_time is 'Unix seconds; null before epoch 3.0.';
 comment on column block.listed_transactions is 'Transactions in the payload, mirrored or not.';

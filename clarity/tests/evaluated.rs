@@ -39,7 +39,10 @@ fn what_the_machine_computes_is_read_as_it_prints() {
         let mut session = Session::new(SessionSettings::default());
         for expression in EXPRESSIONS {
             let computed = evaluate(&mut session, expression);
-            let bytes = computed.serialize_to_vec();
+            let mut bytes = Vec::new();
+            computed
+                .serialize_write(&mut bytes)
+                .expect("a vector takes everything");
             let read = Value::decode_exact(&bytes).unwrap_or_else(|e| panic!("{expression}: {e}"));
             assert_eq!(read.to_string(), computed.to_string(), "{expression}");
             assert_eq!(read.encode(), bytes, "{expression}");

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 
 use crate::chain::{ForkTree, Node};
-use crate::decode::decode_block_for;
+use crate::decode::{decode_block_for, decode_burn_block};
 use crate::model::canonical::{chain_digest, rows_digest};
 use crate::model::{Block, Change, Digest, FollowSet, IndexBlockHash};
 use crate::project::{self, States, apply_all};
@@ -95,6 +95,7 @@ pub async fn verify(
             break;
         }
     }
+    verifier.burn_blocks().await?;
     verifier.pointers().await?;
     Ok(verifier.report)
 }
@@ -287,16 +288,74 @@ impl Verifier<'_> {
         });
     }
 
+    /// Bitcoin blocks against their payloads, and payloads that nothing came of.
+    async fn burn_blocks(&mut self) -> Result<(), StoreError> {
+        for stored in proof::burn_blocks(self.pool).await? {
+            self.report.rows += 1;
+            let head = BlockHead {
+                inbox_id: stored.inbox_id,
+                ..nowhere(stored.height)
+            };
+            let key = hexed(&stored.hash);
+            let body = match inbox::fetch_one(self.pool, stored.inbox_id).await {
+                Ok(packed) => packed.unpack().map(|row| row.body).unwrap_or_default(),
+                Err(StoreError::Db {
+                    source: sqlx::Error::RowNotFound,
+                    ..
+                }) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            let Ok(block) = decode_burn_block(&body) else {
+                self.note(
+                    &head,
+                    "inbox",
+                    &stored.inbox_id.to_string(),
+                    "body",
+                    "a new_burn_block payload",
+                    "another",
+                );
+                continue;
+            };
+            let text =
+                |bytes: &Option<Vec<u8>>| bytes.as_deref().map_or_else(|| "null".to_owned(), hexed);
+            let opt = |hash: Option<String>| hash.unwrap_or_else(|| "null".to_owned());
+            let fields = [
+                ("hash", block.hash.to_string(), key.clone()),
+                (
+                    "height",
+                    block.height.to_string(),
+                    stored.height.to_string(),
+                ),
+                (
+                    "parent",
+                    opt(block.parent.map(|h| h.to_string())),
+                    text(&stored.parent),
+                ),
+                (
+                    "consensus_hash",
+                    opt(block.consensus_hash.map(|h| h.to_string())),
+                    text(&stored.consensus_hash),
+                ),
+            ];
+            for (column, expected, found) in fields {
+                self.same(&head, "burn_block", &key, column, &expected, &found);
+            }
+        }
+        for inbox_id in proof::without_facts(self.pool).await? {
+            self.note(
+                &nowhere(0),
+                "inbox",
+                &inbox_id.to_string(),
+                "state",
+                "a block that came of it",
+                "none",
+            );
+        }
+        Ok(())
+    }
+
     /// The canonical pointer against fork choice over everything stored, and the projections' pointers.
     async fn pointers(&mut self) -> Result<(), StoreError> {
-        let nowhere = |height| BlockHead {
-            id: 0,
-            inbox_id: 0,
-            index_block_hash: Vec::new(),
-            height,
-            rows_digest: Vec::new(),
-            digest: Vec::new(),
-        };
         for height in proof::broken_heights(self.pool).await? {
             self.note(
                 &nowhere(height),
@@ -365,6 +424,18 @@ impl Verifier<'_> {
             tree.insert_burn_block(burn_block);
         }
         Ok(tree.tip().map(|t| t.id.to_string()))
+    }
+}
+
+/// Stands in where a difference belongs to no single block.
+fn nowhere(height: i32) -> BlockHead {
+    BlockHead {
+        id: 0,
+        inbox_id: 0,
+        index_block_hash: Vec::new(),
+        height,
+        rows_digest: Vec::new(),
+        digest: Vec::new(),
     }
 }
 

@@ -92,6 +92,10 @@ impl Config {
             let hidden = values.invalid("database.url", "postgres://USER@HOST/DATABASE, or empty");
             return Err(hidden);
         }
+        if tracing_subscriber::EnvFilter::try_new(values.text("log.level")?).is_err() {
+            let expected = "a filter, for instance info or stxworx_indexer=debug,info";
+            return Err(values.invalid("log.level", expected));
+        }
         Ok(Self {
             network: match values.text("network")?.as_str() {
                 "mainnet" => Network::Mainnet,

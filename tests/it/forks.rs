@@ -1,14 +1,16 @@
 //! Forks of both chains, in every order in which a node may tell of them.
 
+use stxworx::post::Order;
 use stxworx::recording::Entry;
 use stxworx::workload::{Block, BurnBlock, ChainBuilder, ChainOptions, Fork};
 
+use crate::support::app::{App, config};
 use crate::support::chain::{
     Engine, assert_outbox_leads_here, break_commits, busy, busy_branch, busy_tx, canonical_ids,
     commits, entries, in_state, mirror_of, put_all, reorgs, tenure_extend,
 };
 use crate::support::db::TestDb;
-use crate::support::mirror::{assert_verifies, canonical_digests, fingerprint, tip};
+use crate::support::mirror::{assert_verifies, canonical_digests, fingerprint, settled, tip};
 use crate::support::run;
 
 fn chain(seed: u64) -> ChainBuilder {
@@ -539,6 +541,34 @@ fn a_branch_out_of_history_that_memory_no_longer_holds() {
             "the canonical chain is another"
         );
         assert_outbox_leads_here(&db).await;
+        db.drop().await;
+    });
+}
+
+#[test]
+fn a_height_that_does_not_follow_the_parents_is_quarantined() {
+    run(async {
+        let db = TestDb::new().await;
+        let app = App::start(&db, &config(&[])).await;
+        let builder = ChainBuilder::new(ChainOptions::default());
+        let first = builder.block(&builder.root()).build();
+        let wrong = builder
+            .block(&first)
+            .field("block_height", serde_json::json!(first.height + 7))
+            .build();
+        app.post(vec![first.entry(), wrong.entry()], Order::default())
+            .await;
+        settled(&db).await;
+        let error = db.text("select error from inbox where state = 4").await;
+        let expected = format!(
+            "block {} says height {}, but its parent has {}",
+            wrong.id(),
+            first.height + 7,
+            first.height
+        );
+        assert_eq!(error, Some(expected));
+        assert_eq!(tip(&db).await, Some(first.id()));
+        app.stop().await.unwrap();
         db.drop().await;
     });
 }

@@ -144,7 +144,7 @@ fn decode_transaction(
         tx_index: height(place, "tx_index", raw.tx_index)?,
         txid: hash(place, "txid", &raw.txid)?,
         kind: TxKind::Undecoded,
-        status: TxStatus::from_name(&raw.status),
+        status: TxStatus::from_name(&clean(&raw.status)),
         sender: None,
         sponsor: None,
         nonce: None,
@@ -221,10 +221,14 @@ fn effective_events<'p, 'a>(
     let mut effective = Vec::with_capacity(committed.len());
     for event in committed {
         let txid: TxId = hash(Place::Event(event.event_index), "txid", &event.txid)?;
-        let at = *by_txid.entry(txid).or_insert_with(|| {
-            transactions.push(unlisted(txid, transactions.last()));
-            transactions.len() - 1
-        });
+        let at = match by_txid.get(&txid) {
+            Some(at) => *at,
+            None => {
+                transactions.push(unlisted(txid, transactions.last())?);
+                by_txid.insert(txid, transactions.len() - 1);
+                transactions.len() - 1
+            }
+        };
         if transactions
             .get(at)
             .is_some_and(|t| t.status == TxStatus::Success)
@@ -277,9 +281,10 @@ fn decode_events(
 }
 
 /// A stand-in for a transaction that only an event names, after all listed ones.
-fn unlisted(txid: TxId, last: Option<&Transaction>) -> Transaction {
-    Transaction {
-        tx_index: last.map_or(0, |t| t.tx_index.saturating_add(1)),
+fn unlisted(txid: TxId, last: Option<&Transaction>) -> Result<Transaction, DecodeError> {
+    let tx_index = last.map_or(0, |t| u64::from(t.tx_index) + 1);
+    Ok(Transaction {
+        tx_index: height(Place::Transaction(tx_index), "tx_index", tx_index)?,
         txid,
         kind: TxKind::Unlisted,
         status: TxStatus::Success,
@@ -293,5 +298,5 @@ fn unlisted(txid: TxId, last: Option<&Transaction>) -> Transaction {
         raw_result: Vec::new(),
         burnchain_op: None,
         vm_error: None,
-    }
+    })
 }

@@ -29,8 +29,10 @@ pub(super) fn decode_event(place: Place, event: &Event<'_>) -> Result<EventBody,
                 &event.kind,
             ))
         }
-        (_, Body::Movement(event)) => asset_movement(place, kind, event),
-        (_, Body::Contract(_) | Body::Lock(_)) => Err(field(
+        (_, Body::Movement(name, event)) if *name == kind.as_str() => {
+            asset_movement(place, kind, event)
+        }
+        (_, Body::Movement(..) | Body::Contract(_) | Body::Lock(_)) => Err(field(
             place,
             "type",
             "the name of the field beside it",
@@ -42,7 +44,11 @@ pub(super) fn decode_event(place: Place, event: &Event<'_>) -> Result<EventBody,
 fn contract_event(place: Place, event: &ContractEvent<'_>) -> Result<EventBody, DecodeError> {
     let mut body = EventBody::new(EventKind::Contract);
     let value = hex_bytes(place, "raw_value", &event.raw_value)?;
-    body.contract = Some(clean(&event.contract_identifier));
+    body.contract = Some(name(
+        place,
+        "contract_identifier",
+        &event.contract_identifier,
+    )?);
     body.topic = topic(&value);
     body.value = Some(value);
     Ok(body)
@@ -61,8 +67,12 @@ fn topic(value: &[u8]) -> Option<String> {
 fn stx_lock(place: Place, event: &StxLock<'_>) -> Result<EventBody, DecodeError> {
     let mut body = EventBody::new(EventKind::StxLock);
     body.amount = Some(amount(place, "locked_amount", &event.locked_amount)?);
-    body.sender = Some(clean(&event.locked_address));
-    body.contract = event.contract_identifier.as_deref().map(clean);
+    body.sender = Some(name(place, "locked_address", &event.locked_address)?);
+    body.contract = optional_name(
+        place,
+        "contract_identifier",
+        event.contract_identifier.as_deref(),
+    )?;
     body.unlock_height = Some(event.unlock_height.parse().map_err(|_| {
         field(
             place,
@@ -72,6 +82,25 @@ fn stx_lock(place: Place, event: &StxLock<'_>) -> Result<EventBody, DecodeError>
         )
     })?);
     Ok(body)
+}
+
+/// Longest name of a principal or an asset: an address has 41 characters, and the chain allows 128 for
+/// the name of a contract and of an asset. An index could not hold much more.
+const MAX_NAME_BYTES: usize = 256;
+
+fn name(place: Place, what: &'static str, text: &str) -> Result<String, DecodeError> {
+    if text.len() > MAX_NAME_BYTES {
+        return Err(field(place, what, "at most 256 bytes long", text));
+    }
+    Ok(clean(text))
+}
+
+fn optional_name(
+    place: Place,
+    what: &'static str,
+    text: Option<&str>,
+) -> Result<Option<String>, DecodeError> {
+    text.map(|text| name(place, what, text)).transpose()
 }
 
 fn amount(place: Place, name: &'static str, text: &str) -> Result<u128, DecodeError> {
@@ -89,11 +118,11 @@ fn asset_movement(
         let (contract, asset) = identifier
             .split_once("::")
             .ok_or_else(|| field(place, "asset_identifier", "CONTRACT::asset", identifier))?;
-        body.contract = Some(clean(contract));
-        body.asset = Some(clean(asset));
+        body.contract = Some(name(place, "asset_identifier", contract)?);
+        body.asset = Some(name(place, "asset_identifier", asset)?);
     }
-    body.sender = event.sender.as_deref().map(clean);
-    body.recipient = event.recipient.as_deref().map(clean);
+    body.sender = optional_name(place, "sender", event.sender.as_deref())?;
+    body.recipient = optional_name(place, "recipient", event.recipient.as_deref())?;
     body.amount = event
         .amount
         .as_deref()

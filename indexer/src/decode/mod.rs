@@ -194,7 +194,7 @@ pub fn decode_mempool_drop(body: &[u8]) -> Result<MempoolDrop, DecodeError> {
             .iter()
             .map(|text| hash(place, "dropped_txids", text))
             .collect::<Result<_, _>>()?,
-        reason: p.reason.into_owned(),
+        reason: block::clean(&p.reason),
         replaced_by: p
             .new_txid
             .map(|text| hash(place, "new_txid", &text))

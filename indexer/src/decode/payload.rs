@@ -72,7 +72,8 @@ pub struct Event<'a> {
 pub enum Body<'a> {
     Contract(ContractEvent<'a>),
     Lock(StxLock<'a>),
-    Movement(Movement<'a>),
+    /// With the name of the field that held it.
+    Movement(Cow<'a, str>, Movement<'a>),
     /// Of a kind that this version does not know.
     Unknown(&'a RawValue),
     None,
@@ -96,7 +97,7 @@ impl<'a> Body<'a> {
                 Some(&e.locked_address),
                 None,
             ],
-            Self::Movement(e) => {
+            Self::Movement(_, e) => {
                 let contract = e.asset_identifier.as_deref();
                 let contract = contract.map(|a| a.split_once("::").map_or(a, |(c, _)| c));
                 [contract, e.sender.as_deref(), e.recipient.as_deref()]
@@ -131,7 +132,7 @@ impl<'de> Visitor<'de> for EventVisitor {
         let (mut txid, mut event_index, mut committed, mut kind) = (None, None, None, None);
         let mut body = Body::None;
         let mut unknown = None;
-        while let Some(Text(key)) = map.next_key()? {
+        while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
             match key.as_ref() {
                 "txid" => txid = Some(map.next_value::<Text<'de>>()?.0),
                 "event_index" => event_index = Some(map.next_value()?),
@@ -142,7 +143,7 @@ impl<'de> Visitor<'de> for EventVisitor {
                 "stx_transfer_event" | "stx_mint_event" | "stx_burn_event"
                 | "ft_transfer_event" | "ft_mint_event" | "ft_burn_event"
                 | "nft_transfer_event" | "nft_mint_event" | "nft_burn_event" => {
-                    body = Body::Movement(map.next_value()?)
+                    body = Body::Movement(key, map.next_value()?)
                 }
                 _ => unknown = Some(map.next_value::<&'de RawValue>()?),
             }

@@ -41,6 +41,18 @@ pub(super) struct Item {
 }
 
 pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, StoreError> {
+    if row.endpoint().is_some_and(|e| !e.is_decoded()) {
+        let PackedRow {
+            id: inbox_id,
+            received_at_us,
+            ..
+        } = row;
+        return Ok(Item {
+            inbox_id,
+            received_at_us,
+            decoded: Decoded::Kept,
+        });
+    }
     let row = row.unpack()?;
     let body = row.body.as_slice();
     let decoded = match row.endpoint {

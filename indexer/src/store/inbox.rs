@@ -68,11 +68,19 @@ impl Endpoint {
         }
     }
 
+    /// Does anything derive from its payloads? The others are kept as they are.
+    pub fn is_decoded(self) -> bool {
+        (self as i16) <= LAST_DECODED
+    }
+
     /// From the stored code.
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|e| *e as i16 == code)
     }
 }
+
+/// The last endpoint, by code, whose payloads are decoded; the statement that reads the inbox knows it too.
+const LAST_DECODED: i16 = Endpoint::DropMempoolTx as i16;
 
 /// What has become of a payload. Codes are those of the column `inbox.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -300,6 +308,11 @@ pub struct PackedRow {
 }
 
 impl PackedRow {
+    /// The endpoint, if this version knows it.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Endpoint::from_code(self.endpoint)
+    }
+
     /// Decompresses. Costs time: off the async threads.
     ///
     /// # Errors
@@ -327,7 +340,7 @@ impl PackedRow {
 }
 
 /// The next rows that were not looked at yet, by id after `after`, at most `rows` of them and about `bytes` of bodies
-/// (at least one row, however large).
+/// (at least one row, however large). Bodies that nothing derives from are left where they are.
 ///
 /// # Errors
 /// When the database fails.
@@ -339,7 +352,8 @@ pub async fn fetch_received(
 ) -> Result<Vec<PackedRow>, StoreError> {
     let mut fetched = sqlx::query_as!(
         PackedRow,
-        r#"select i.id, i.endpoint, i.body_bytes, i.body as packed,
+        r#"select i.id, i.endpoint, i.body_bytes,
+                  case when i.endpoint <= $4 then i.body else '' end as "packed!",
                   (extract(epoch from i.received_at) * 1000000)::bigint as "received_at_us!"
            from (select id, sum(body_bytes) over (order by id) - body_bytes as before
                  from inbox where state = 0 and id > $1 order by id limit $2) p
@@ -348,7 +362,8 @@ pub async fn fetch_received(
            order by i.id"#,
         after,
         rows,
-        sqlx::types::BigDecimal::from(bytes)
+        sqlx::types::BigDecimal::from(bytes),
+        LAST_DECODED
     )
     .fetch_all(pool)
     .await

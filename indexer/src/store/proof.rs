@@ -367,3 +367,50 @@ pub async fn tips(pool: &PgPool) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), S
     .map_err(StoreError::db("read the tip"))?;
     Ok((row.pointer, row.mirror))
 }
+
+/// A stored Bitcoin block and where its payload lies.
+#[derive(Debug, Clone)]
+pub struct StoredBurnBlock {
+    /// The identity.
+    pub hash: Vec<u8>,
+    /// Its height.
+    pub height: i32,
+    /// Its parent, if the payload named one.
+    pub parent: Option<Vec<u8>>,
+    /// Its sortition, if the payload named one.
+    pub consensus_hash: Option<Vec<u8>>,
+    /// Where the payload lies.
+    pub inbox_id: i64,
+}
+
+/// Every stored Bitcoin block.
+///
+/// # Errors
+/// When the database fails.
+pub async fn burn_blocks(pool: &PgPool) -> Result<Vec<StoredBurnBlock>, StoreError> {
+    sqlx::query_as!(
+        StoredBurnBlock,
+        "select hash, height, parent, consensus_hash, inbox_id from burn_block order by height, hash"
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("read the Bitcoin blocks"))
+}
+
+/// Payloads that count as applied although no block, or no Bitcoin block, came of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn without_facts(pool: &PgPool) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar!(
+        "select i.id from inbox i
+         where i.state = 1
+           and ((i.endpoint = 1 and not exists (
+                    select from block b where b.index_block_hash = i.index_block_hash))
+             or (i.endpoint = 2 and not exists (select from burn_block)))
+         order by i.id limit 20"
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("look for payloads without facts"))
+}

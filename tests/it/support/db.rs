@@ -9,9 +9,23 @@ use stxworx_indexer::store::{self, Access, migrate};
 
 struct Cluster {
     server: EmbeddedPostgres,
-    _folder: tempfile::TempDir,
+    // Ends the server and removes its folder when this process ends, however it ends.
+    _janitor: std::process::Child,
     // The server's task watches its child on this runtime, which must outlive the tests'.
     _runtime: tokio::runtime::Runtime,
+}
+
+/// A static is never dropped, and a test run may be killed: the end of this process closes the pipe.
+fn janitor(server: i32, folder: &std::path::Path) -> std::process::Child {
+    let script = r#"read -r _; kill -QUIT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
+    std::process::Command::new("sh")
+        .args(["-c", script, &server.to_string()])
+        .arg(folder)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 const TEMPLATE: &str = "template_mirror";
@@ -38,9 +52,10 @@ fn cluster() -> &'static Cluster {
                 pool.close().await;
                 server
             });
+            let janitor = janitor(server.pid(), &folder.keep());
             Cluster {
                 server,
-                _folder: folder,
+                _janitor: janitor,
                 _runtime: runtime,
             }
         })
