@@ -30,7 +30,8 @@ test: setup ## Run all tests
 
 .PHONY: bench
 bench: setup ## Run the benchmarks
-	$(CARGO) bench --workspace --locked $(ARGS)
+	$(CARGO) bench --locked -p stxworx --no-default-features --bench mirror -- $(ARGS)
+	$(CARGO) bench --locked -p stxworx-clarity --bench codec
 
 .PHONY: fmt
 fmt: ## Format the code
