@@ -15,7 +15,7 @@ use crate::model::canonical::{chain_digest, rows_digest};
 use crate::model::{Block, Change, Digest, FollowSet, IndexBlockHash};
 use crate::project::{self, States, apply_all};
 use crate::store::proof::{self, BlockHead, TableRows};
-use crate::store::{StoreError, inbox, load};
+use crate::store::{StoreError, inbox, load, window};
 
 /// One difference between what is stored and what should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -113,7 +113,7 @@ impl Verifier<'_> {
             self.compare(head, expected, stored);
         }
         let rows = rows_digest(&block, &change);
-        let parent = load::known(self.pool, block.header.parent).await?;
+        let parent = window::known(self.pool, block.header.parent).await?;
         let parent = parent.map_or(Digest::ZERO, |k| k.digest);
         let digest = chain_digest(parent, block.header.id, rows);
         self.same(
@@ -399,7 +399,7 @@ impl Verifier<'_> {
         if let Some(tip) = &pointer
             && let Ok(id) = tip.parse()
         {
-            self.report.tip_digest = load::known(self.pool, id)
+            self.report.tip_digest = window::known(self.pool, id)
                 .await?
                 .map(|k| k.digest.to_string());
         }
@@ -409,7 +409,7 @@ impl Verifier<'_> {
 
     /// The tip of a tree that is fed with every stored block, in the order of local numbers.
     async fn fork_choice(&self) -> Result<Option<String>, StoreError> {
-        let (_, all) = load::window(self.pool, i32::MAX).await?;
+        let (_, all) = window::window(self.pool, i32::MAX).await?;
         let mut tree = ForkTree::default();
         let mut nodes: Vec<(i64, Node)> = all
             .nodes
@@ -420,7 +420,7 @@ impl Verifier<'_> {
         for (_, node) in nodes {
             tree.insert(node);
         }
-        for burn_block in load::burn_blocks(self.pool, i32::MAX).await? {
+        for burn_block in window::burn_blocks(self.pool, i32::MAX).await? {
             tree.insert_burn_block(burn_block);
         }
         Ok(tree.tip().map(|t| t.id.to_string()))

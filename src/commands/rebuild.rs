@@ -1,6 +1,6 @@
 //! `stxworx rebuild`.
 
-use stxworx_indexer::store::{self, Access, StoreError, commit, load, migrate};
+use stxworx_indexer::store::{self, Access, StoreError, load, migrate};
 
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
@@ -31,7 +31,7 @@ async fn rebuild_in(config: &Config, url: &str, yes: bool) -> Result<Outcome, St
         );
         return Ok(Outcome::Done);
     }
-    commit::rebuild_as(&pool, config.network.as_str(), &config.follow).await?;
+    store::rebuild::rebuild_as(&pool, config.network.as_str(), &config.follow).await?;
     pool.close().await;
     crate::cli::say!(
         "{payloads} payloads will be processed anew by the next `stxworx run` or `stxworx up`"

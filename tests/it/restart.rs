@@ -111,7 +111,8 @@ fn deliver(
     ports: &Ports,
     cancel: &CancellationToken,
 ) -> JoinHandle<PostSummary> {
-    let source = payloads.to_vec().into_iter().map(Ok::<_, RecordingError>);
+    let payloads = payloads.to_vec();
+    let source = payloads.into_iter().map(Ok::<_, RecordingError>);
     // A short timeout makes the waiting times between attempts short.
     let options = PostOptions {
         timeout: Duration::from_secs(1),
@@ -159,7 +160,8 @@ async fn stored_hashes(db: &TestDb) -> BTreeSet<String> {
 async fn undisturbed(payloads: &[Entry]) -> (String, String) {
     let db = TestDb::new().await;
     let app = App::start(&db, &config(&[])).await;
-    let source = payloads.to_vec().into_iter().map(Ok::<_, RecordingError>);
+    let payloads = payloads.to_vec();
+    let source = payloads.into_iter().map(Ok::<_, RecordingError>);
     app.post_from(source, Default::default()).await;
     crate::support::mirror::settled(&db).await;
     app.stop().await.unwrap();

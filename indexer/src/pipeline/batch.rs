@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use crate::chain::{ForkTree, Switch, is_final};
 use crate::model::{BlockRef, IndexBlockHash};
-use crate::store::commit::{Batch, OutboxRow, Pointer, ReorgRow};
-use crate::store::load::{Known, Position};
+use crate::store::batch::{Batch, OutboxRow, Pointer, ReorgRow};
+use crate::store::load::Position;
+use crate::store::window::Known;
 
 /// Rows that one commit may carry before it is cut.
 const MAX_ROWS: usize = 20_000;

@@ -7,6 +7,7 @@
 mod batch;
 mod decode;
 mod detached;
+mod states;
 mod writer;
 
 use std::sync::Arc;

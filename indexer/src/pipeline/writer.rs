@@ -9,37 +9,24 @@ use sqlx::PgPool;
 use super::batch::{Draft, left_final};
 use super::decode::{Decoded, Item, decode_row};
 use super::detached::Detached;
+use super::states::StateCache;
 use super::{PipelineConfig, PipelineError};
 use crate::chain::{ForkTree, Node, Outcome, Switch};
 use crate::metrics::{Metrics, Stage};
 use crate::model::canonical::{chain_digest, rows_digest};
 use crate::model::{Block, BurnBlock, Digest, EventKind, IndexBlockHash, TxKind};
-use crate::project::{AnyProjection, States, apply_all, registry, touched};
-use crate::store::commit::{BlockRows, InboxUpdate};
+use crate::project::{AnyProjection, apply_all, registry, touched};
+use crate::store::batch::{BlockRows, InboxUpdate};
 use crate::store::inbox::InboxState;
-use crate::store::load::{self, Known, Position};
-use crate::store::{StoreError, commit, inbox};
+use crate::store::load::{self, Position};
+use crate::store::window::{self, Known};
+use crate::store::{StoreError, commit, inbox, rebuild};
 
 /// Canonical heights that the fork tree holds in memory after pruning, and before.
 const WINDOW_BLOCKS: u32 = 4096;
 const PRUNE_AT_BLOCKS: usize = 3 * 4096;
-/// Principals and entity states remembered before the caches are emptied.
+/// Principals remembered before the cache is emptied.
 const MAX_PRINCIPALS: usize = 500_000;
-const MAX_STATES: usize = 100_000;
-
-/// States of entities as of one block. An entity that is missing has not changed since the base, and
-/// is read as of the base.
-#[derive(Debug, Default)]
-struct StateCache {
-    /// The block whose states these are; none when nothing is known.
-    at: Option<IndexBlockHash>,
-    states: States,
-    /// Local numbers of the non-canonical blocks from the base down to the trunk.
-    branch: Vec<i64>,
-    trunk_height: i32,
-    /// Entities that were read and have no state.
-    absent: std::collections::HashSet<(i16, String)>,
-}
 
 pub(super) struct Writer {
     pool: PgPool,
@@ -74,7 +61,7 @@ impl Writer {
             Some(epoch) => load::resume(pool, epoch).await?,
         };
         let depth = i32::try_from(WINDOW_BLOCKS).unwrap_or(i32::MAX);
-        let (tree, window) = load::window(pool, depth).await?;
+        let (tree, window) = window::window(pool, depth).await?;
         load::free_detached(pool).await?;
         let mut detached = Detached::default();
         for (inbox_id, block, parent) in load::detached(pool).await? {
@@ -150,7 +137,7 @@ impl Writer {
         self.draft = Draft::default();
         if let Some(origin) = self.begin_at.take() {
             tracing::warn!(%origin, "the mirror begins lower; it is built anew from its stored payloads");
-            commit::rebuild(&self.pool, &self.position, Some(origin)).await?;
+            rebuild::rebuild(&self.pool, &self.position, Some(origin)).await?;
         }
         Ok(true)
     }
@@ -284,13 +271,13 @@ impl Writer {
         let Some(base) = self.tree.base() else {
             return Ok(missing);
         };
-        if load::known(&self.pool, node.block.id).await?.is_some() {
+        if window::known(&self.pool, node.block.id).await?.is_some() {
             return Ok(Outcome::Duplicate);
         }
-        if load::known(&self.pool, node.parent).await?.is_none() {
+        if window::known(&self.pool, node.parent).await?.is_none() {
             return Ok(missing);
         }
-        let window = load::ancestry(&self.pool, node.parent, base.height).await?;
+        let window = window::ancestry(&self.pool, node.parent, base.height).await?;
         self.known.extend(window.known);
         self.tree.graft(window.nodes, &window.canonical);
         Ok(self.tree.plan(node))
@@ -325,7 +312,7 @@ impl Writer {
             let states = &mut self.cache.states;
             apply_all(&self.registry, &block, &self.config.follow, states)?
         };
-        self.cache.at = Some(block.header.id);
+        self.cache.advance(block.header.id);
         self.number_principals(&block).await?;
         let rows_digest = rows_digest(&block, &change);
         let parent = self
@@ -395,53 +382,14 @@ impl Writer {
 
     /// Brings the states that the block's projections need into the cache, as of its parent.
     async fn load_states(&mut self, block: &Block) -> Result<(), PipelineError> {
-        let keys = touched(&self.registry, block, &self.config.follow);
-        let fits = self.cache.at == Some(block.header.parent)
-            && self.cache.states.len() + self.cache.absent.len() < MAX_STATES;
-        if !fits {
+        let parent = block.header.parent;
+        if !self.cache.serves(parent) {
+            // A cache is begun on committed ground.
             self.flush().await?;
-            self.cache = self.base_at(block.header.parent);
+            self.cache = StateCache::begin_at(parent, &self.tree, &self.known);
         }
-        let mut missing: Vec<_> = keys
-            .into_iter()
-            .filter(|k| !self.cache.states.contains_key(k) && !self.cache.absent.contains(k))
-            .collect();
-        if missing.is_empty() || self.cache.trunk_height < 0 && self.cache.branch.is_empty() {
-            return Ok(());
-        }
-        missing.sort_unstable();
-        missing.dedup();
-        let cache = &mut self.cache;
-        let found = load::states(&self.pool, &missing, &cache.branch, cache.trunk_height).await?;
-        cache.states.extend(found);
-        cache.absent.extend(
-            missing
-                .into_iter()
-                .filter(|k| !cache.states.contains_key(k)),
-        );
-        Ok(())
-    }
-
-    /// A cache as of a block: its branch down to the canonical chain, as committed.
-    fn base_at(&self, parent: IndexBlockHash) -> StateCache {
-        let mut branch = Vec::new();
-        let mut cursor = parent;
-        while let Some(node) = self.tree.get(&cursor)
-            && !self.tree.is_canonical(&cursor)
-        {
-            branch.extend(self.known.get(&cursor).map(|k| k.id));
-            cursor = node.parent;
-        }
-        let trunk_height = self
-            .tree
-            .get(&cursor)
-            .map_or(-1, |n| i32::try_from(n.block.height).unwrap_or(i32::MAX));
-        StateCache {
-            at: Some(parent),
-            branch,
-            trunk_height,
-            ..StateCache::default()
-        }
+        let keys = touched(&self.registry, block, &self.config.follow);
+        Ok(self.cache.load(&self.pool, keys).await?)
     }
 
     /// Gives every principal of the block a local number.

@@ -11,113 +11,9 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use super::inbox::InboxState;
+use super::batch::{Batch, BlockRows, InboxUpdate, Mempool, OutboxRow, Pointer, ReorgRow};
 use super::load::Position;
-use crate::decode::MempoolDrop;
-use crate::model::{Block, BlockRef, BurnBlock, Change, Digest, FollowSet, IndexBlockHash, TxId};
-
-/// A block with all that it contributes.
-#[derive(Debug)]
-pub struct BlockRows {
-    /// Its local number.
-    pub id: i64,
-    /// Where its payload lies.
-    pub inbox_id: i64,
-    /// The block.
-    pub block: Block,
-    /// Its versions.
-    pub change: Change,
-    /// Digest over its rows.
-    pub rows_digest: Digest,
-    /// The digest chain up to it.
-    pub digest: Digest,
-}
-
-/// What becomes of an inbox row.
-#[derive(Debug)]
-pub struct InboxUpdate {
-    /// The row.
-    pub id: i64,
-    /// Its new state.
-    pub state: InboxState,
-    /// The block that it carries, if it was decoded.
-    pub block: Option<(IndexBlockHash, IndexBlockHash)>,
-    /// Why it is quarantined.
-    pub error: Option<String>,
-}
-
-/// One line of the outbox.
-#[derive(Debug, Clone, Copy)]
-pub struct OutboxRow {
-    /// As of which reorg count.
-    pub generation: i64,
-    /// Became canonical, or ceased to be.
-    pub applied: bool,
-    /// The block's local number.
-    pub block_id: i64,
-}
-
-/// A change of the canonical chain that was not a plain extension.
-#[derive(Debug)]
-pub struct ReorgRow {
-    /// Its number.
-    pub generation: i64,
-    /// Did Bitcoin cause it, and not a Stacks block?
-    pub by_burn: bool,
-    /// The highest block on both sides.
-    pub ancestor: Option<BlockRef>,
-    /// The tip before.
-    pub old_tip: BlockRef,
-    /// The tip after.
-    pub new_tip: BlockRef,
-    /// Blocks that ceased to be canonical.
-    pub depth: i32,
-    /// Was one of them final?
-    pub left_final: bool,
-}
-
-/// The canonical chain above a height, to replace what is there.
-#[derive(Debug, Default)]
-pub struct Pointer {
-    /// Heights above this one are replaced.
-    pub above: i64,
-    /// Did anything there cease to be canonical?
-    pub unwinds: bool,
-    /// (height, local number), upwards.
-    pub blocks: Vec<(i32, i64)>,
-    /// Local numbers of every block that switched, in either direction.
-    pub switched: Vec<i64>,
-}
-
-/// Mempool rows.
-#[derive(Debug, Default)]
-pub struct Mempool {
-    /// (transaction, inbox row, Unix microseconds).
-    pub seen: Vec<(TxId, i64, i64)>,
-    /// Drops with the time, Unix microseconds.
-    pub dropped: Vec<(MempoolDrop, i64)>,
-}
-
-/// All that one commit writes.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// New blocks of any fork, parents first.
-    pub blocks: Vec<BlockRows>,
-    /// New Bitcoin blocks and their inbox rows.
-    pub burn_blocks: Vec<(BurnBlock, i64)>,
-    /// New principals with their numbers.
-    pub principals: Vec<(i32, String)>,
-    /// The pointer's move, if any.
-    pub pointer: Option<Pointer>,
-    /// Reorgs, in order.
-    pub reorgs: Vec<ReorgRow>,
-    /// Outbox, in order.
-    pub outbox: Vec<OutboxRow>,
-    /// Inbox rows that were processed.
-    pub inbox: Vec<InboxUpdate>,
-    /// Mempool rows.
-    pub mempool: Mempool,
-}
+use crate::model::BurnBlock;
 
 fn int(value: u32) -> i32 {
     // Heights and indexes are checked to fit when a payload is decoded.
@@ -166,7 +62,7 @@ pub async fn commit(
     tx.commit().await.map_err(StoreError::db("commit a batch"))
 }
 
-async fn move_watermark(
+pub(super) async fn move_watermark(
     tx: &mut PgConnection,
     from: &Position,
     to: &Position,
@@ -528,84 +424,5 @@ async fn update_inbox(tx: &mut PgConnection, rows: &[InboxUpdate]) -> Result<(),
     .execute(tx)
     .await
     .map_err(StoreError::db("mark inbox rows"))?;
-    Ok(())
-}
-
-/// Empties everything that derives from the inbox and marks every payload as not yet looked at.
-/// `origin` is where the mirror begins from now on; none for the first block that comes.
-///
-/// # Errors
-/// When another writer has taken over, or the database fails. Nothing changes then.
-pub async fn rebuild(
-    pool: &PgPool,
-    from: &Position,
-    origin: Option<IndexBlockHash>,
-) -> Result<(), StoreError> {
-    let mut tx = super::begin(pool, "begin")
-        .await
-        .map_err(StoreError::db("begin"))?;
-    empty(&mut tx, from, origin).await?;
-    tx.commit()
-        .await
-        .map_err(StoreError::db("commit the rebuild"))
-}
-
-/// The same for a mirror that is to follow something else, or elsewhere.
-///
-/// # Errors
-/// When the database fails. Nothing changes then.
-pub async fn rebuild_as(
-    pool: &PgPool,
-    network: &str,
-    follow: &FollowSet,
-) -> Result<(), StoreError> {
-    let follow = serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
-        table: "mirror",
-        detail: format!("the follow set is not JSON: {e}"),
-    })?;
-    let mut tx = super::begin(pool, "begin")
-        .await
-        .map_err(StoreError::db("begin"))?;
-    sqlx::query!(
-        "insert into mirror (network, follow) values ($1, $2)
-         on conflict (only_row) do update set network = excluded.network, follow = excluded.follow,
-             writer_epoch = mirror.writer_epoch + 1",
-        network,
-        follow
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("adopt another follow set"))?;
-    let from = super::load::position(&mut tx).await?;
-    empty(&mut tx, &from, None).await?;
-    sqlx::query!("delete from projection")
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::db("forget the projections"))?;
-    tx.commit()
-        .await
-        .map_err(StoreError::db("commit the rebuild"))
-}
-
-async fn empty(
-    tx: &mut PgConnection,
-    from: &Position,
-    origin: Option<IndexBlockHash>,
-) -> Result<(), StoreError> {
-    let to = Position {
-        tip_block_id: None,
-        inbox_watermark: 0,
-        origin,
-        ..from.clone()
-    };
-    move_watermark(tx, from, &to).await?;
-    sqlx::query!("select empty_derived_tables($1)", from.epoch)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::db("empty the derived tables"))?;
-    sqlx::query!("update inbox set state = 0, error = null where state <> 0")
-        .execute(tx)
-        .await
-        .map_err(StoreError::db("reset the inbox"))?;
     Ok(())
 }

@@ -6,7 +6,10 @@
 pub mod migrate;
 pub mod inbox;
 pub mod load;
+pub mod window;
+pub mod batch;
 pub mod commit;
+pub mod rebuild;
 pub mod proof;
 pub mod read;
 

@@ -64,10 +64,6 @@ impl App {
         format!("http://{}", self.addresses.observer.unwrap())
     }
 
-    pub fn api_url(&self) -> String {
-        format!("http://{}", self.addresses.api.unwrap())
-    }
-
     /// Posts entries as a node does, one after the other.
     pub async fn post(&self, entries: Vec<Entry>, order: Order) -> PostSummary {
         let source = entries.into_iter().map(Ok::<_, RecordingError>);
