@@ -41,7 +41,6 @@ fn decode(body: &[u8], follow: Option<&FollowSet>) -> Result<Block, DecodeError>
         source,
     })?;
     let mut header = decode_header(&p)?;
-    check_identity(&header)?;
     let listed_transactions = count("transactions", p.transactions.len())?;
     let listed_events = count("events", p.events.len())?;
 
@@ -110,23 +109,6 @@ fn decode_header(p: &NewBlock<'_>) -> Result<BlockHeader, DecodeError> {
             .map(|h| height(place, "tenure_height", h))
             .transpose()?,
     })
-}
-
-/// A block's identity is a hash of two of its fields, where the payload holds both.
-fn check_identity(header: &BlockHeader) -> Result<(), DecodeError> {
-    let Some(consensus_hash) = header.consensus_hash else {
-        return Ok(());
-    };
-    let computed =
-        stxworx_clarity::codec::index_block_hash(&header.block_hash.0, &consensus_hash.0);
-    if computed == header.id.0 {
-        return Ok(());
-    }
-    Err(DecodeError::Inconsistent(format!(
-        "the block calls itself {}, but its block hash and consensus hash give 0x{}",
-        header.id,
-        hex::encode(computed)
-    )))
 }
 
 fn seconds(name: &'static str, value: u64) -> Result<u64, DecodeError> {

@@ -16,9 +16,6 @@ const ALICE: &str = "ST2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKQ9H6DPR";
 const BOB: &str = "ST1SJ3DTE5DN7X54YDH5D64R3BCB6A2AG2ZQ8YPD5";
 const LOGIC: &str = "ST2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKQ9H6DPR.freelance-logic";
 
-/// The identity that follows from the payload's block hash and consensus hash.
-const BLOCK_ID: &str = "0x4e16f28b59aaccd728e28e7ff2f8a90382bdb01a4baa85455a9c67b21951629b";
-
 fn h32(byte: u8) -> String {
     format!("0x{}", hex::encode([byte; 32]))
 }
@@ -50,7 +47,7 @@ fn print(index: u64, txid: u8, value: &Value) -> Json {
 /// Transaction 0 (id 0x10…) and 1 (id 0x11…) succeeded; one transfer each.
 fn payload() -> Json {
     json!({
-        "index_block_hash": BLOCK_ID, "parent_index_block_hash": h32(2), "block_height": 7,
+        "index_block_hash": h32(1), "parent_index_block_hash": h32(2), "block_height": 7,
         "block_hash": h32(3), "block_time": 1_700_000_000, "burn_block_hash": h32(4),
         "burn_block_height": 100, "burn_block_time": 1_699_999_000,
         "consensus_hash": format!("0x{}", "05".repeat(20)), "miner_txid": h32(6), "tenure_height": 3,
@@ -837,22 +834,6 @@ proptest! {
         }
         prop_assert_eq!(decoded(&payload), expected);
     }
-}
-
-#[test]
-fn a_block_that_is_not_what_it_calls_itself_is_refused() {
-    let error = refused(&with(|p| p["index_block_hash"] = h32(1).into()));
-    let expected = format!(
-        "the block calls itself {}, but its block hash and consensus hash give {BLOCK_ID}",
-        h32(1)
-    );
-    assert_eq!(error, expected);
-    // Nodes of old send no consensus hash; there is nothing to check then.
-    let old = with(|p| {
-        p["index_block_hash"] = h32(1).into();
-        p["consensus_hash"] = Json::Null;
-    });
-    assert_eq!(decoded(&old).header.id.to_string(), h32(1));
 }
 
 #[test]
