@@ -150,7 +150,7 @@ fn feed(
         match &result {
             Ok(summary) => tracing::info!(
                 file = name,
-                summary = summary.text(),
+                summary = summary.text().replace('\n', "; "),
                 "the recording is posted"
             ),
             Err(error) => {

@@ -365,8 +365,14 @@ impl Writer {
             reason = "a histogram takes floats; depths are small"
         )]
         self.metrics.reorg_depth.observe(switch.old.len() as f64);
-        tracing::warn!(cause, depth = switch.old.len(), joined = switch.new.len(),
-            ancestor = ?switch.ancestor, "the canonical chain switched");
+        tracing::warn!(
+            cause,
+            depth = switch.old.len(),
+            joined = switch.new.len(),
+            ancestor = switch.ancestor.map(|a| a.id.to_string()),
+            ancestor_height = switch.ancestor.map(|a| a.height),
+            "the canonical chain switched"
+        );
         let known = &self.known;
         let generation = self.next.generation;
         self.draft.switch(
