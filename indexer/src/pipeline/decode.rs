@@ -1,5 +1,7 @@
 //! Reading ahead: the next payloads are fetched and decoded while the last ones are written.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
@@ -16,6 +18,8 @@ use crate::store::inbox::{self, Endpoint, PackedRow};
 const ROUND_ROWS: i64 = 128;
 /// Bodies of a round, uncompressed; one larger payload makes a round of its own.
 const ROUND_BYTES: i64 = 16 << 20;
+/// A round of so many was probably cut off, by its rows or by its bytes.
+const FULL_ROUND: usize = 32;
 /// Payloads decoded at the same time.
 const DECODERS: usize = 2;
 
@@ -108,11 +112,18 @@ async fn fetch_and_decode(
         .collect()
 }
 
-/// Reads the inbox in order of arrival, one round ahead.
+/// Rounds in a row that found something before payloads count as a stream.
+const STREAM_ROUNDS: u32 = 4;
+/// How long a stream's next round is left to fill. A commit costs about the same for one block as for
+/// ten, and a node that catches up does not wait for it; at the tip there is no stream and no delay.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Reads the inbox in order of arrival. While more is known to wait, one round ahead.
 pub(super) struct Reader {
     pool: PgPool,
     follow: FollowSet,
     after: i64,
+    rounds: u32,
     ahead: Option<JoinHandle<Result<Vec<Item>, StoreError>>>,
 }
 
@@ -122,6 +133,7 @@ impl Reader {
             pool,
             follow,
             after: 0,
+            rounds: 0,
             ahead: None,
         }
     }
@@ -148,13 +160,26 @@ impl Reader {
 
     /// The next round; empty when there is nothing more.
     pub(super) async fn next(&mut self) -> Result<Vec<Item>, StoreError> {
-        let task = self.ahead.take().unwrap_or_else(|| self.start());
+        let task = match self.ahead.take() {
+            Some(task) => task,
+            None => {
+                if self.rounds >= STREAM_ROUNDS {
+                    tokio::time::sleep(GATHER).await;
+                }
+                self.start()
+            }
+        };
         let items = task.await.map_err(|e| StoreError::Corrupt {
             table: "inbox",
             detail: format!("the reader died: {e}"),
         })??;
-        if let Some(last) = items.last() {
-            self.after = last.inbox_id;
+        let Some(last) = items.last() else {
+            self.rounds = 0;
+            return Ok(items);
+        };
+        self.after = last.inbox_id;
+        self.rounds = self.rounds.saturating_add(1);
+        if items.len() >= FULL_ROUND {
             self.ahead = Some(self.start());
         }
         Ok(items)
