@@ -57,10 +57,7 @@ pub async fn claim(
     follow: &FollowSet,
     registry: &[Box<dyn AnyProjection>],
 ) -> Result<Position, StoreError> {
-    let wanted = serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
-        table: "mirror",
-        detail: format!("the follow set is not JSON: {e}"),
-    })?;
+    let wanted = follow_json(follow)?;
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
@@ -313,6 +310,14 @@ pub async fn base_of(pool: &PgPool, id: IndexBlockHash) -> Result<(Vec<i64>, i32
         rows.iter().filter(|r| !r.canonical).map(|r| r.id).collect(),
         trunk,
     ))
+}
+
+/// The follow set as the mirror's row holds it.
+pub(super) fn follow_json(follow: &FollowSet) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
+        table: "mirror",
+        detail: format!("the follow set is not JSON: {e}"),
+    })
 }
 
 /// What the mirror follows, as stored; none for an empty database.

@@ -35,10 +35,7 @@ pub async fn rebuild_as(
     network: &str,
     follow: &FollowSet,
 ) -> Result<(), StoreError> {
-    let follow = serde_json::to_value(follow).map_err(|e| StoreError::Corrupt {
-        table: "mirror",
-        detail: format!("the follow set is not JSON: {e}"),
-    })?;
+    let follow = load::follow_json(follow)?;
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
