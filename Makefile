@@ -8,7 +8,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 CARGO ?= cargo
-RECORDING ?= recordings/demo.ndjson.gz
+FOR ?=
 ARGS ?=
 
 .PHONY: help
@@ -20,8 +20,8 @@ setup: ## Check the tools and get PostgreSQL into .pg if there is none
 	@scripts/setup
 
 .PHONY: up
-up: setup ## Run everything on an embedded database and a recorded chain
-	$(CARGO) run --release --locked --no-default-features -- up --post $(RECORDING) $(ARGS)
+up: setup ## Run everything, on an embedded database and a devnet (FOR=60s ends by itself)
+	$(CARGO) run --release --locked -- up $(if $(FOR),--for $(FOR)) $(ARGS)
 
 .PHONY: test
 test: setup ## Run all tests
