@@ -1,5 +1,10 @@
-//! The language of the chain: Clarity values, SIP-005 transactions and the hashes around them.
+//! The language of the chain: Clarity values, SIP-005 transactions and the hashes around them; the
+//! platform's contracts with their events; and, with the feature `devnet`, a chain that runs them.
 //!
-//! [`codec`] turns bytes into types and back. It is synchronous and pure: no clock, no I/O.
+//! [`codec`] turns bytes into types and back. Everything is synchronous and pure: no clock, no I/O.
 
 pub mod codec;
+#[cfg(feature = "devnet")]
+pub mod market;
+#[cfg(feature = "devnet")]
+pub mod simnet;
