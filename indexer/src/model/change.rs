@@ -26,4 +26,15 @@ pub struct Version {
 pub struct Change {
     /// The versions.
     pub versions: Vec<Version>,
+    /// The invariants that they break. Not stored: the states say so, too.
+    pub violations: Vec<Violation>,
+}
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its id, for instance `MO-1`.
+    pub id: &'static str,
+    /// What is wrong, with the numbers.
+    pub detail: String,
 }

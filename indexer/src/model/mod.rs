@@ -10,7 +10,7 @@ pub mod canonical;
 pub mod follow;
 
 pub use block::{Block, BlockHeader, BlockRef, BurnBlock, Transaction, TxKind, TxStatus};
-pub use change::{Change, Version};
+pub use change::{Change, Version, Violation};
 pub use event::{Event, EventBody, EventKind};
 pub use follow::{FollowSet, Mirror};
 pub use ids::{BlockHash, BurnBlockHash, ConsensusHash, Digest, HexError, IndexBlockHash, TxId};

@@ -312,6 +312,10 @@ impl Writer {
             let states = &mut self.cache.states;
             apply_all(&self.registry, &block, &self.config.follow, states)?
         };
+        for violation in &change.violations {
+            let detail = format!("{} (block {})", violation.detail, block.header.id);
+            self.metrics.violated(violation.id, &detail);
+        }
         self.cache.advance(block.header.id);
         self.number_principals(&block).await?;
         let rows_digest = rows_digest(&block, &change);

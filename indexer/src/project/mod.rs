@@ -7,6 +7,7 @@
 
 pub mod activity;
 pub mod cursor;
+pub mod market;
 pub mod transfers;
 #[cfg(test)]
 mod suite;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
+pub use crate::model::Violation;
 use crate::model::{Block, Change, FollowSet, Version};
 
 /// One cause of change.
@@ -55,6 +57,12 @@ pub trait Projection: Send + Sync {
     /// When the state cannot take the fact, for instance on overflow; the message says why.
     fn fold(&self, state: &mut Self::State, block: &Block, fact: &Self::Fact)
     -> Result<(), String>;
+
+    /// The invariant that the last fact broke, if one. It is counted when the block is taken in; the
+    /// mirror goes on, because it must equal the chain, whatever the chain does.
+    fn violation(_state: &Self::State) -> Option<Violation> {
+        None
+    }
 }
 
 /// A projection that met what it cannot hold. Stops the pipeline: skipping would make the mirror lie.
@@ -87,7 +95,7 @@ pub trait AnyProjection: Send + Sync {
     fn version(&self) -> i32;
     /// The entities whose prior state `apply` needs.
     fn touched(&self, block: &Block, follow: &FollowSet) -> Vec<String>;
-    /// The block's versions; `states` goes from the parent's to the block's.
+    /// The block's versions and what they break; `states` goes from the parent's to the block's.
     ///
     /// # Errors
     /// When a state cannot take a fact.
@@ -96,7 +104,7 @@ pub trait AnyProjection: Send + Sync {
         block: &Block,
         follow: &FollowSet,
         states: &mut States,
-    ) -> Result<Vec<Version>, ProjectError>;
+    ) -> Result<Change, ProjectError>;
 }
 
 impl<P: Projection> AnyProjection for P {
@@ -128,7 +136,7 @@ impl<P: Projection> AnyProjection for P {
         block: &Block,
         follow: &FollowSet,
         states: &mut States,
-    ) -> Result<Vec<Version>, ProjectError> {
+    ) -> Result<Change, ProjectError> {
         let error = |entity: &str, reason: String| ProjectError {
             projection: P::NAME,
             block: block.header.id.to_string(),
@@ -137,6 +145,7 @@ impl<P: Projection> AnyProjection for P {
         };
         let mut working: BTreeMap<String, P::State> = BTreeMap::new();
         let mut versions: BTreeMap<(String, u64), Value> = BTreeMap::new();
+        let mut violations = Vec::new();
         for Fact {
             entity,
             position,
@@ -157,12 +166,13 @@ impl<P: Projection> AnyProjection for P {
             };
             self.fold(state, block, &fact)
                 .map_err(|reason| error(&entity, reason))?;
+            violations.extend(P::violation(state));
             let value = serde_json::to_value(&*state)
                 .map_err(|e| error(&entity, format!("its state is not JSON: {e}")))?;
             states.insert((P::ID, entity.clone()), value.clone());
             versions.insert((entity, position), value);
         }
-        Ok(versions
+        let versions = versions
             .into_iter()
             .map(|((entity, position), state)| Version {
                 projection: P::ID,
@@ -170,7 +180,11 @@ impl<P: Projection> AnyProjection for P {
                 position,
                 state,
             })
-            .collect())
+            .collect();
+        Ok(Change {
+            versions,
+            violations,
+        })
     }
 }
 
@@ -180,6 +194,16 @@ pub fn registry() -> Vec<Box<dyn AnyProjection>> {
         Box::new(cursor::ContractCursor),
         Box::new(activity::ContractActivity),
         Box::new(transfers::Transfers),
+        Box::new(market::event_chain::EventChain),
+        Box::new(market::unrecognised::Unrecognised),
+        Box::new(market::projects::Projects),
+        Box::new(market::assets::Assets),
+        Box::new(market::profiles::Profiles),
+        Box::new(market::badges::Badges),
+        Box::new(market::actions::Actions),
+        Box::new(market::signers::Signers),
+        Box::new(market::settings::Settings),
+        Box::new(market::treasury::Treasury),
     ]
 }
 
@@ -209,11 +233,13 @@ pub fn apply_all(
     follow: &FollowSet,
     states: &mut States,
 ) -> Result<Change, ProjectError> {
-    let mut versions = Vec::new();
+    let mut change = Change::default();
     for projection in registry {
-        versions.extend(projection.apply(block, follow, states)?);
+        let of_one = projection.apply(block, follow, states)?;
+        change.versions.extend(of_one.versions);
+        change.violations.extend(of_one.violations);
     }
-    Ok(Change { versions })
+    Ok(change)
 }
 
 /// `u128` as text in a state; [`sum`] adds to it.

@@ -161,6 +161,7 @@ fn chain() -> Vec<Block> {
 fn apply(p: &dyn AnyProjection, block: &Block, states: &mut States) -> Vec<Version> {
     p.apply(block, &follow(), states)
         .unwrap_or_else(|e| panic!("{e}"))
+        .versions
 }
 
 fn every(check: impl Fn(&dyn AnyProjection)) {
@@ -504,6 +505,7 @@ fn everyone_is_followed_by_a_star_but_only_named_ones_are_watched() {
         .unwrap();
     assert_eq!(
         cursors
+            .versions
             .iter()
             .map(|v| v.entity.as_str())
             .collect::<Vec<_>>(),
@@ -513,6 +515,6 @@ fn everyone_is_followed_by_a_star_but_only_named_ones_are_watched() {
         transfers::Transfers
             .apply(block, &star, &mut States::new())
             .unwrap(),
-        []
+        Change::default()
     );
 }

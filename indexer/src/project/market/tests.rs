@@ -1,0 +1,1 @@
+//! Events of the contracts, by hand, and what the projections say of them.
