@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod events;
+pub mod rng;
 #[cfg(feature = "devnet")]
 pub mod market;
 #[cfg(feature = "devnet")]

@@ -1,5 +1,6 @@
 //! Building two linked chains of blocks, block by block.
 
+use super::SeededRng;
 use super::block::{Block, BurnBlock};
 use super::block_builder::BlockBuilder;
 use super::event::Event;
@@ -7,7 +8,6 @@ use super::json::{Json, hex0x, object};
 use super::network::{Network, contract};
 use super::raw_tx::{self, Origin};
 use super::render::{self, NewBlock, PayloadForm};
-use super::rng::SeededRng;
 use super::tx::Tx;
 use crate::recording::Entry;
 use serde_json::json;

@@ -1,11 +1,11 @@
 //! A workload: one payload after the other.
 
+use super::SeededRng;
 use super::block::Block;
 use super::chain::{ChainBuilder, ChainOptions};
 use super::fork::Fork;
 use super::market::Market;
 use super::params::{Happening, Params};
-use super::rng::SeededRng;
 use super::summary::WorkloadSummary;
 use super::tx::Tx;
 use crate::recording::Entry;

@@ -1,9 +1,9 @@
 //! What happens on the made-up marketplace.
 
+use super::SeededRng;
 use super::chain::ChainBuilder;
 use super::event::{Event, asset};
 use super::network::{FOLLOWED, contract};
-use super::rng::SeededRng;
 use super::tx::Tx;
 use super::values::{account, ascii, event, uint};
 use stxworx_clarity::codec::{ContractId, StandardPrincipal, Value};

@@ -1,10 +1,10 @@
 //! The JSON of `/new_block` and `/new_burn_block`, field for field as nodes send it
 //! (stacks-core, `stacks-node/src/event_dispatcher/payloads.rs`).
 
+use super::SeededRng;
 use super::block::{Block, BurnBlock};
 use super::event::Event;
 use super::json::{Json, hex0x, object};
-use super::rng::SeededRng;
 use super::tx::{Cost, Outcome, Tx, seeded_by};
 use crate::recording::Entry;
 use serde_json::{Map, json};

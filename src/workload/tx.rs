@@ -1,10 +1,10 @@
 //! Transactions with what came of them.
 
+use super::SeededRng;
 use super::event::Event;
 use super::json::{Json, hex0x, object};
 use super::network::Network;
 use super::raw_tx;
-use super::rng::SeededRng;
 use super::values::uint;
 use crate::recording::Bytes;
 use serde_json::json;

@@ -1,0 +1,78 @@
+//! The marketplace must reach every corner of the contracts by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::events;
+use crate::simnet::{SimEvent, SimnetConfig, TxStatus};
+
+#[test]
+fn the_signers_are_those_of_the_contract() {
+    let security = SOURCES
+        .iter()
+        .find(|(n, _)| *n == "freelance-security")
+        .expect("a source")
+        .1;
+    for n in 1..=5 {
+        let address = Actor::of(&format!("signer-{n}")).address.to_string();
+        assert!(
+            security.contains(&format!("'{address}")),
+            "signer-{n} is {address}"
+        );
+    }
+}
+
+#[test]
+fn every_topic_of_the_catalogue_is_printed_and_understood() {
+    let mut market = Marketplace::new(7);
+    let mut chain = Simnet::new(SimnetConfig {
+        seed: 7,
+        genesis: market.genesis(),
+        keep_states: 50,
+        ..SimnetConfig::default()
+    })
+    .expect("a chain");
+    let mut printed = BTreeSet::new();
+    let mut results: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for n in 0..900u32 {
+        let jump = market.patience(&chain);
+        if jump > 0 || n % 4 == 0 {
+            chain.burn(jump.max(1));
+        }
+        market.act(&mut chain, 8);
+        let block = chain.mine(100).expect("a block");
+        for receipt in &block.receipts {
+            if let Payload::ContractCall { function, .. } = &receipt.transaction.payload {
+                let result = match receipt.status {
+                    TxStatus::Success => "ok".to_owned(),
+                    other => format!(
+                        "{} {} {:?}",
+                        other.as_str(),
+                        hex::encode(&receipt.raw_result),
+                        receipt.vm_error
+                    ),
+                };
+                *results.entry((function.to_string(), result)).or_default() += 1;
+            }
+            for (contract, raw) in receipt.events.iter().filter_map(SimEvent::print) {
+                let name = contract.split_once('.').map_or("", |(_, n)| n).to_owned();
+                let envelope = events::decode(&name, &raw)
+                    .unwrap_or_else(|e| panic!("{contract}: {e}: {}", hex::encode(&raw)));
+                printed.insert((name, envelope.event.topic()));
+            }
+        }
+    }
+    for ((function, result), count) in &results {
+        println!("{function} {result} {count}");
+    }
+    let missing: Vec<_> = events::schema()
+        .into_iter()
+        .flat_map(|c| {
+            c.topics
+                .into_iter()
+                .map(move |t| (c.contract.to_owned(), t.topic))
+        })
+        .filter(|t| !printed.contains(t))
+        .collect();
+    assert!(missing.is_empty(), "never printed: {missing:?}");
+}
