@@ -46,8 +46,11 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start everything on this machine: embedded Postgres, indexer, API.
+    /// Start everything on this machine: embedded Postgres, a devnet with a marketplace on it, indexer, API.
     Up(UpArgs),
+    /// Run the devnet alone: a Stacks node of one's own, for this or any other tool.
+    #[cfg(feature = "devnet")]
+    Devnet(DevnetArgs),
     /// Run the daemon, or some of its roles.
     Run(RunArgs),
     /// Bring the database's schema to this version.
@@ -72,7 +75,7 @@ enum Command {
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Feed this recording to the observer, as a node would.
+    /// Feed this recording to the observer instead of running a devnet.
     #[arg(long, value_name = "FILE")]
     pub post: Option<PathBuf>,
     /// End by itself after this time, with a summary; for instance 60s, 5m, 1h.
@@ -81,6 +84,99 @@ pub struct UpArgs {
     /// How the summary of `--for` is printed.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
+    /// Run no devnet: wait for a node, or for `stxworx post`.
+    #[arg(long)]
+    pub no_devnet: bool,
+    /// Where the devnet's RPC listens.
+    #[cfg(feature = "devnet")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]
+    pub devnet_bind: std::net::SocketAddr,
+    /// How the devnet behaves.
+    #[cfg(feature = "devnet")]
+    #[command(flatten)]
+    pub dials: DialArgs,
+}
+
+/// How the devnet behaves.
+#[cfg(feature = "devnet")]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Devnet")]
+pub struct DialArgs {
+    /// Seed: the same one, with the same dials, makes the same blocks.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Stacks blocks per second; 0 for as many as the machine can make.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    pub speed: u32,
+    /// About so many transactions a block.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    pub transactions: usize,
+    /// Fork each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 25)]
+    pub fork_every: u32,
+    /// Blocks that a fork replaces.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 3)]
+    pub fork_depth: u32,
+    /// Reorganise Bitcoin each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    pub burn_reorg_every: u32,
+    /// Restart, as an observer sees it, each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    pub restart_every: u32,
+    /// Percentage of payloads that are delivered twice.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub doubled: u8,
+    /// Payloads arrive up to so many places late.
+    #[arg(long, value_name = "PLACES", default_value_t = 0)]
+    pub late: usize,
+    /// Percentage of payloads that are held back until a restart, or for 40 payloads.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub lost: u8,
+}
+
+#[cfg(feature = "devnet")]
+impl DialArgs {
+    /// The dials, checked.
+    ///
+    /// # Errors
+    /// When they make no chain.
+    pub fn dials(&self) -> Result<crate::devnet::Dials, crate::devnet::DialsError> {
+        let dials = crate::devnet::Dials {
+            seed: self.seed,
+            block_interval: Duration::from_secs(1)
+                .checked_div(self.speed)
+                .unwrap_or_default(),
+            transactions: self.transactions,
+            fork_every: self.fork_every,
+            fork_depth: self.fork_depth,
+            burn_reorg_every: self.burn_reorg_every,
+            restart_every: self.restart_every,
+            doubled_percent: self.doubled,
+            late_by: self.late,
+            lost_percent: self.lost,
+            ..crate::devnet::Dials::default()
+        };
+        dials.check()?;
+        Ok(dials)
+    }
+}
+
+/// Options of `devnet`.
+#[cfg(feature = "devnet")]
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// Where the RPC listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]
+    pub bind: std::net::SocketAddr,
+    /// Post events to this observer, as a node does; may be given several times.
+    #[arg(long, value_name = "URL")]
+    pub observer: Vec<String>,
+    /// End by itself after this time; for instance 60s, 5m, 1h.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// How it behaves.
+    #[command(flatten)]
+    pub dials: DialArgs,
 }
 
 /// Options of `run`.
@@ -225,6 +321,8 @@ async fn dispatch(
 ) -> Result<Outcome, CommandError> {
     match command {
         Command::Up(args) => commands::up::up(config, &args, cancel).await,
+        #[cfg(feature = "devnet")]
+        Command::Devnet(args) => commands::devnet::devnet(&args, cancel).await,
         Command::Run(args) => commands::run::run(config, &args, cancel).await,
         Command::Migrate => commands::migrate::migrate(config).await,
         Command::Status(args) => commands::status::status(config, args.output).await,

@@ -8,6 +8,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "devnet")]
+pub mod devnet;
 pub mod embedded;
 pub mod post;
 pub mod recording;

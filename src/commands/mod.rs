@@ -1,9 +1,14 @@
 //! What each command does.
 
 pub mod config;
+#[cfg(feature = "devnet")]
+pub mod devnet;
 pub mod migrate;
 pub mod rebuild;
 pub mod run;
 pub mod status;
+pub mod summary;
 pub mod up;
+#[cfg(feature = "devnet")]
+mod up_devnet;
 pub mod verify;

@@ -4,30 +4,21 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use stxworx_indexer::store;
+use stxworx_indexer::store::market::MarketSummary;
+use stxworx_indexer::store::{self, Health};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::summary::Summary;
+#[cfg(feature = "devnet")]
+use super::up_devnet::{ended, same_chain, start_devnet};
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
 use crate::daemon::{Daemon, Database, Role};
-use crate::post::{ObserverUrl, Order, OutputFormat, PostError, PostOptions, PostSummary, post};
+use crate::post::{ObserverUrl, Order, PostError, PostOptions, PostSummary, post};
 use crate::recording::Recording;
 
-/// What `--for` prints at the end.
-#[derive(Debug, Serialize)]
-struct Summary {
-    seconds: u64,
-    tip_height: Option<i32>,
-    backlog: i64,
-    detached: i64,
-    quarantined: i64,
-    payloads_posted: Option<u64>,
-    invariant_violations: Vec<(String, u64)>,
-}
-
-/// Starts database, indexer and API, and feeds a recording if asked.
+/// Starts database, devnet, indexer and API; or feeds a recording instead of running a devnet.
 ///
 /// # Errors
 /// When a part cannot start, or fails.
@@ -39,6 +30,14 @@ pub async fn up(
     if let Some(file) = &args.post {
         // A wrong file name should be known before anything starts.
         Recording::open(file).map_err(CommandError::other)?;
+    }
+    #[cfg(feature = "devnet")]
+    let dials = args.dials.dials().map_err(CommandError::other)?;
+    #[cfg(feature = "devnet")]
+    let with_devnet = args.post.is_none() && !args.no_devnet;
+    #[cfg(feature = "devnet")]
+    if with_devnet {
+        same_chain(config, &dials)?;
     }
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
     let roles = [Role::Indexer, Role::Api].into();
@@ -55,6 +54,24 @@ pub async fn up(
         .as_deref()
         .map(|file| feed(file, &daemon, cancel.clone()))
         .transpose()?;
+    #[cfg(feature = "devnet")]
+    let devnet = if with_devnet {
+        match start_devnet(dials, args.devnet_bind, &daemon, cancel.clone()).await {
+            Ok(devnet) => Some(devnet),
+            Err(error) => {
+                cancel.cancel();
+                let _ = daemon.wait().await;
+                database.close().await;
+                return Err(error);
+            }
+        }
+    } else {
+        None
+    };
+    #[cfg(feature = "devnet")]
+    let mut chain_ended = std::pin::pin!(ended(devnet.as_ref().map(|d| d.failed.clone())));
+    #[cfg(not(feature = "devnet"))]
+    let mut chain_ended = std::pin::pin!(std::future::pending::<CommandError>());
     let ticker = tokio::spawn(tick(daemon.reader.clone(), cancel.clone()));
     let started = Instant::now();
     let reader = daemon.reader.clone();
@@ -72,22 +89,37 @@ pub async fn up(
     let result = tokio::select! {
         result = &mut waiting => result.map_err(CommandError::other),
         error = database.died() => Err(CommandError::other(error)),
+        error = &mut chain_ended => Err(error),
         () = deadline => {
-            let health = store::health(&reader).await.map_err(CommandError::other);
+            #[cfg(feature = "devnet")]
+            if let Some(devnet) = &devnet {
+                devnet.settle(&reader).await;
+            }
+            let taken = look(&reader).await;
+            #[cfg(feature = "devnet")]
+            let proofs = match &devnet {
+                Some(devnet) => devnet.prove(&reader).await,
+                None => Vec::new(),
+            };
+            #[cfg(not(feature = "devnet"))]
+            let proofs = Vec::new();
             cancel.cancel();
             let posted = posted(feeder).await;
             let ended = waiting.await.map_err(CommandError::other);
-            let violations = metrics.violations();
-            summary = health.as_ref().ok().map(|h| Summary {
-                seconds: started.elapsed().as_secs(),
-                tip_height: h.tip_height,
-                backlog: h.received,
-                detached: h.detached,
-                quarantined: h.quarantined,
-                payloads_posted: posted,
-                invariant_violations: violations,
+            let taken = taken.map(|(health, market)| {
+                summary = Some(Summary {
+                    seconds: started.elapsed().as_secs(),
+                    tip_height: health.tip_height,
+                    backlog: health.received,
+                    detached: health.detached,
+                    quarantined: health.quarantined,
+                    payloads_posted: posted,
+                    invariant_violations: metrics.violations(),
+                    cursor_proofs: proofs,
+                    market,
+                });
             });
-            ended.and(health.map(|_| ()))
+            ended.and(taken)
         }
     };
     cancel.cancel();
@@ -97,12 +129,20 @@ pub async fn up(
     let Some(summary) = summary else {
         return Ok(Outcome::Done);
     };
-    print_summary(&summary, args.output)?;
-    Ok(if summary.invariant_violations.is_empty() {
+    summary.print(args.output)?;
+    Ok(if summary.is_sound() {
         Outcome::Done
     } else {
         Outcome::Unsound
     })
+}
+
+async fn look(pool: &sqlx::PgPool) -> Result<(Health, MarketSummary), CommandError> {
+    let health = store::health(pool).await.map_err(CommandError::other)?;
+    let market = store::market::summary(pool)
+        .await
+        .map_err(CommandError::other)?;
+    Ok((health, market))
 }
 
 async fn posted(feeder: Option<JoinHandle<Result<PostSummary, PostError>>>) -> Option<u64> {
@@ -188,29 +228,4 @@ async fn tick(pool: sqlx::PgPool, stop: CancellationToken) {
         }
     }
     eprintln!();
-}
-
-fn print_summary(summary: &Summary, output: OutputFormat) -> Result<(), CommandError> {
-    match output {
-        OutputFormat::Json => {
-            crate::cli::say!(
-                "{:#}",
-                serde_json::to_value(summary).map_err(CommandError::other)?
-            );
-        }
-        OutputFormat::Text => {
-            let height = summary
-                .tip_height
-                .map_or_else(|| "none".to_owned(), |h| h.to_string());
-            crate::cli::say!(
-                "ran {} s: tip height {height}, backlog {}, detached {}, quarantined {}, violated invariants {:?}",
-                summary.seconds,
-                summary.backlog,
-                summary.detached,
-                summary.quarantined,
-                summary.invariant_violations
-            );
-        }
-    }
-    Ok(())
 }

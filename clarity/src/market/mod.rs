@@ -18,14 +18,16 @@ pub use keys::{Actor, Conditions, call, deploy};
 pub use sources::SOURCES;
 pub use view::Contracts;
 
-use crate::codec::Principal;
 use crate::codec::transaction::{Payload, PostCondition};
+use crate::codec::{Principal, Value};
 use crate::rng::SeededRng;
 use crate::simnet::Simnet;
 use view::View;
 
 /// Fee of every transaction, micro-STX.
 const FEE: u64 = 1_000;
+/// Tokens of a client at the start, base units: 10,000 of 8 digits.
+const CLIENT_TOKENS: u128 = 1_000_000_000_000;
 /// Fee of a deployment, micro-STX.
 const DEPLOY_FEE: u64 = 50_000;
 
@@ -101,6 +103,9 @@ impl Marketplace {
             self.deploy_all(chain, &mut out);
             return out;
         }
+        if View::new(chain, &self.contracts).last_action() == 0 && !self.waits(chain, "deployer") {
+            self.hand_out_tokens(chain, &mut out);
+        }
         self.govern(chain, &mut out);
         if View::new(chain, &self.contracts).last_action() < self.setup_length {
             return out;
@@ -129,22 +134,16 @@ impl Marketplace {
         for (name, source) in SOURCES {
             self.send(chain, &deployer, deploy(name, source), None, out);
         }
-        // Everybody is given tokens to pay with.
+    }
+
+    /// Every client is given tokens to pay with.
+    fn hand_out_tokens(&mut self, chain: &mut Simnet, out: &mut Vec<Vec<u8>>) {
+        let deployer = Actor::of("deployer");
         for n in 1..=self.clients {
             let client = Actor::of(&format!("client-{n}")).principal();
-            let arguments = [
-                crate::codec::Value::UInt(1_000_000_000_000),
-                crate::codec::Value::Principal(client),
-            ];
-            let nonce = chain.next_nonce(&deployer.principal());
+            let arguments = [Value::UInt(CLIENT_TOKENS), Value::Principal(client)];
             let payload = call(&self.contracts.token, "mint", &arguments);
-            let tx = deployer
-                .sign(nonce, FEE, payload, Conditions::None)
-                .encode();
-            // Before the token is deployed a call of it is refused; the later acts mint more.
-            if chain.submit(&tx).is_ok() {
-                out.push(tx);
-            }
+            self.send(chain, &deployer, payload, None, out);
         }
     }
 

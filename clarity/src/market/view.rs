@@ -71,7 +71,6 @@ pub struct Milestone {
 /// A governed action, as far as the signers care.
 #[derive(Debug, Clone)]
 pub struct Action {
-    pub id: u128,
     pub class: u128,
     pub kind: String,
     pub eta: u128,
@@ -194,7 +193,6 @@ impl<'a> View<'a> {
             _ => return None,
         };
         Some(Action {
-            id,
             class: uint(&t, "class")?,
             kind,
             eta: uint(&t, "eta")?,

@@ -306,6 +306,23 @@ impl Machine<'_> {
         Ok((done, interface, state))
     }
 
+    /// The interface of a contract, if it is there.
+    pub(super) fn interface(
+        &self,
+        state: &State,
+        contract: &QualifiedContractIdentifier,
+    ) -> Option<serde_json::Value> {
+        let state = state.clone();
+        let interface = isolated(move || {
+            let mut store = Store::new(state, self.open, self.metas);
+            let mut database = AnalysisDatabase::new(&mut store);
+            database.begin();
+            let analysis = database.load_contract(contract, &EPOCH)?;
+            serde_json::to_value(build_contract_interface(&analysis)).ok()
+        });
+        interface.ok().flatten()
+    }
+
     /// Whether a public function is there and takes these arguments.
     pub(super) fn check_call(
         &self,

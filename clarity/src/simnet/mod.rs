@@ -30,6 +30,7 @@ pub use block::{
 };
 pub use convert::ConvertError;
 pub use mempool::{Dropped, MAX_CHAINING, Rejection};
+pub use payload::new_mempool_tx_payload;
 
 use crate::codec::transaction::{HighS, Payload, TESTNET_CHAIN_ID, Transaction};
 use crate::codec::{ContractId, Principal, Value};
@@ -821,6 +822,19 @@ impl Simnet {
         contract: &ContractId,
     ) -> Result<Option<String>, SimnetError> {
         Ok(apply::source(self.state_at(at)?, contract))
+    }
+
+    /// The interface of a contract as of a block, as a node reports it.
+    ///
+    /// # Errors
+    /// When the block is not known or its state not kept.
+    pub fn interface(
+        &self,
+        at: &BlockId,
+        contract: &ContractId,
+    ) -> Result<Option<serde_json::Value>, SimnetError> {
+        let (machine, state) = self.machine_at(at)?;
+        Ok(machine.interface(state, &convert::contract(contract)))
     }
 
     /// Keys and values of a contract's data as of a block, for those who compare states.

@@ -1,0 +1,188 @@
+//! The devnet beside a daemon.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use sqlx::PgPool;
+use stxworx_clarity::codec::{Principal, Value};
+use stxworx_clarity::simnet::BlockId;
+use stxworx_indexer::store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::summary::CursorProof;
+use crate::cli::CommandError;
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::devnet::{Devnet, Dials, Progress, SharedChain};
+use crate::post::ObserverUrl;
+
+/// A devnet that runs beside the daemon.
+pub(super) struct Beside {
+    chain: SharedChain,
+    progress: Progress,
+    producing: CancellationToken,
+    /// Says why the devnet failed, once it does.
+    pub failed: watch::Receiver<Option<String>>,
+}
+
+/// Why a devnet that is beside a kept mirror cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum ChainError {
+    #[error(
+        "the mirror in {} follows a devnet with other dials ({was}); use those, another --data-dir, or remove the folder (`make clean-data`)",
+        folder.display()
+    )]
+    Other { folder: PathBuf, was: String },
+    #[error("{} cannot be written", path.display())]
+    Note {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the devnet failed: {0}")]
+    Failed(String),
+}
+
+/// The dials that shape blocks; speed and faults of delivery do not.
+fn shape(dials: &Dials) -> String {
+    format!(
+        "--seed {} --transactions {} --fork-every {} --fork-depth {} --burn-reorg-every {}",
+        dials.seed, dials.transactions, dials.fork_every, dials.fork_depth, dials.burn_reorg_every
+    )
+}
+
+/// A devnet's chain is played from its start each time: a mirror that is kept must belong to the same one.
+pub(super) fn same_chain(config: &Config, dials: &Dials) -> Result<(), CommandError> {
+    if config.database_url.is_some() {
+        return Ok(());
+    }
+    let folder = config.data_dir.clone();
+    let path = folder.join("devnet.dials");
+    let now = shape(dials);
+    match std::fs::read_to_string(&path) {
+        Ok(was) if was.trim() != now => Err(CommandError::other(ChainError::Other {
+            folder,
+            was: was.trim().to_owned(),
+        })),
+        Ok(_) => Ok(()),
+        Err(_) => std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&path, &now))
+            .map_err(|source| CommandError::other(ChainError::Note { path, source })),
+    }
+}
+
+/// Starts a devnet that posts to the daemon.
+pub(super) async fn start_devnet(
+    dials: Dials,
+    bind: SocketAddr,
+    daemon: &Daemon,
+    cancel: CancellationToken,
+) -> Result<Beside, CommandError> {
+    let observer = daemon
+        .addresses
+        .observer
+        .map(|a| format!("http://{a}"))
+        .unwrap_or_default();
+    let observer = ObserverUrl::parse(&observer).map_err(CommandError::other)?;
+    let producing = cancel.child_token();
+    let mut devnet = Devnet::start(
+        dials,
+        bind,
+        vec![observer],
+        cancel.clone(),
+        producing.clone(),
+    )
+    .await
+    .map_err(CommandError::other)?;
+    eprintln!(
+        "  devnet    http://{}/v2/info       a Stacks node with a marketplace on it (seed {})",
+        devnet.rpc, dials.seed
+    );
+    let (chain, progress) = (devnet.chain.clone(), devnet.progress.clone());
+    let (fail, failed) = watch::channel(None);
+    tokio::spawn(async move {
+        if let Err(error) = devnet.wait().await {
+            let text = stxworx_indexer::error_chain(&error).to_string();
+            // Nobody listens once `up` has ended.
+            let _ = fail.send(Some(text));
+        }
+    });
+    Ok(Beside {
+        chain,
+        progress,
+        producing,
+        failed,
+    })
+}
+
+/// Resolves when the devnet fails.
+pub(super) async fn ended(failed: Option<watch::Receiver<Option<String>>>) -> CommandError {
+    if let Some(mut failed) = failed
+        && let Ok(text) = failed.wait_for(Option::is_some).await
+    {
+        return CommandError::other(ChainError::Failed(text.clone().unwrap_or_default()));
+    }
+    std::future::pending().await
+}
+
+/// How long the mirror may take to arrive at the devnet's tip when the time is over.
+const SETTLE: Duration = Duration::from_secs(60);
+
+impl Beside {
+    /// Stops the making of blocks, and waits until the mirror has the last one.
+    pub(super) async fn settle(&self, pool: &PgPool) {
+        self.producing.cancel();
+        let started = Instant::now();
+        while started.elapsed() < SETTLE {
+            let tip = self.chain.lock().tip().header.clone();
+            let arrived = store::market::tip(pool).await.ok().flatten();
+            let waiting = store::health(pool).await.map_or(1, |h| h.received);
+            if arrived.is_some_and(|id| id == tip.id) && waiting == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tracing::warn!(
+            produced = ?self.progress.produced(),
+            "the mirror did not arrive at the devnet's tip within {} s",
+            SETTLE.as_secs()
+        );
+    }
+
+    /// Compares each contract's chain of events with the contract's own cursor, at the mirror's tip.
+    pub(super) async fn prove(&self, pool: &PgPool) -> Vec<CursorProof> {
+        let (Ok(Some(tip)), Ok(summary)) = (
+            store::market::tip(pool).await,
+            store::market::summary(pool).await,
+        ) else {
+            return Vec::new();
+        };
+        let prove = |line: store::market::ChainLine| CursorProof {
+            proved: self.cursor(&tip, &line.contract).map(|(seq, head)| {
+                seq.to_string() == line.seq
+                    && format!("0x{}", hex::encode(head)) == line.head
+                    && line.breaks == 0
+            }),
+            contract: line.contract,
+            seq: line.seq,
+        };
+        summary.chains.into_iter().map(prove).collect()
+    }
+
+    fn cursor(&self, tip: &BlockId, contract: &str) -> Option<(u128, Vec<u8>)> {
+        let Ok(Principal::Contract(id)) = contract.parse() else {
+            return None;
+        };
+        let sender = Principal::Standard(id.issuer);
+        let cursor = self
+            .chain
+            .lock()
+            .call_read(tip, &sender, &id, "get-cursor", &[])
+            .ok()?;
+        match cursor.get("head")? {
+            Value::Buffer(head) => Some((cursor.get("seq")?.as_u128()?, head.clone())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The devnet from outside.
