@@ -57,8 +57,8 @@ enum Command {
     Migrate,
     /// Say where the mirror stands and what it could not read.
     Status(OutputArgs),
-    /// Recompute every row and digest from the stored payloads and compare.
-    Verify(OutputArgs),
+    /// Recompute every row and digest from the stored payloads and compare; walk the contracts' chains of events.
+    Verify(VerifyArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
     /// Send a recording to an event observer, as a stacks-node does.
@@ -195,6 +195,17 @@ pub struct OutputArgs {
     pub output: OutputFormat,
 }
 
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Also compare each contract's chain of events with the contract's cursor at this node (RPC, http://HOST:PORT).
+    #[arg(long, value_name = "URL")]
+    pub node: Option<String>,
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
 /// Options of `rebuild`.
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
@@ -326,7 +337,7 @@ async fn dispatch(
         Command::Run(args) => commands::run::run(config, &args, cancel).await,
         Command::Migrate => commands::migrate::migrate(config).await,
         Command::Status(args) => commands::status::status(config, args.output).await,
-        Command::Verify(args) => commands::verify::verify(config, args.output).await,
+        Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)

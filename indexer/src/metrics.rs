@@ -80,6 +80,10 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     /// Violated invariants, by id.
     pub invariant_violations: IntCounterVec,
+    /// Comparisons with the contracts' own cursors, by verdict.
+    pub cursor_proofs: IntCounterVec,
+    /// Height of the newest block at which every contract was compared.
+    pub cursor_proof_height: IntGauge,
     /// 1 for the stage the writer is in.
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
@@ -190,6 +194,15 @@ impl Metrics {
                 "stxworx_invariant_violation_total",
                 "Violated invariants.",
                 "id",
+            )?,
+            cursor_proofs: counters(
+                "stxworx_cursor_proofs_total",
+                "Comparisons of a contract's chain of events with the contract's own cursor.",
+                "verdict",
+            )?,
+            cursor_proof_height: gauge(
+                "stxworx_cursor_proof_height",
+                "Height of the newest block at which every contract was compared; 0 for none.",
             )?,
             stage: gauges(
                 "stxworx_stage",

@@ -41,7 +41,8 @@ pub async fn up(
     }
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
     let roles = [Role::Indexer, Role::Api].into();
-    let daemon = match Daemon::start(config, &roles, database.url(), cancel.clone()).await {
+    #[cfg_attr(not(feature = "devnet"), allow(unused_mut))]
+    let mut daemon = match Daemon::start(config, &roles, database.url(), cancel.clone()).await {
         Ok(daemon) => daemon,
         Err(error) => {
             database.close().await;
@@ -56,7 +57,7 @@ pub async fn up(
         .transpose()?;
     #[cfg(feature = "devnet")]
     let devnet = if with_devnet {
-        match start_devnet(dials, args.devnet_bind, &daemon, cancel.clone()).await {
+        match start_devnet(dials, args.devnet_bind, config, &mut daemon, cancel.clone()).await {
             Ok(devnet) => Some(devnet),
             Err(error) => {
                 cancel.cancel();

@@ -76,7 +76,8 @@ pub(super) fn same_chain(config: &Config, dials: &Dials) -> Result<(), CommandEr
 pub(super) async fn start_devnet(
     dials: Dials,
     bind: SocketAddr,
-    daemon: &Daemon,
+    config: &Config,
+    daemon: &mut Daemon,
     cancel: CancellationToken,
 ) -> Result<Beside, CommandError> {
     let observer = daemon
@@ -99,6 +100,9 @@ pub(super) async fn start_devnet(
         "  devnet    http://{}/v2/info       a Stacks node with a marketplace on it (seed {})",
         devnet.rpc, dials.seed
     );
+    daemon
+        .start_audit(config, &format!("http://{}", devnet.rpc))
+        .map_err(CommandError::other)?;
     let (chain, progress) = (devnet.chain.clone(), devnet.progress.clone());
     let (fail, failed) = watch::channel(None);
     tokio::spawn(async move {

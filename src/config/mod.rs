@@ -65,6 +65,12 @@ pub struct Config {
     pub observer_listen: SocketAddr,
     /// Largest body that the observer takes, in bytes.
     pub observer_body_limit: u64,
+    /// RPC of a node against which contracts are proved; none for no proofs.
+    pub node_url: Option<String>,
+    /// How long the node may take.
+    pub node_timeout: std::time::Duration,
+    /// Pause between two comparisons.
+    pub audit_pause: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
     /// Where metrics are scraped.
@@ -115,6 +121,17 @@ impl Config {
             )?,
             api_listen: values.address("api.listen")?,
             metrics_listen: values.address("metrics.listen")?,
+            node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
+            node_timeout: std::time::Duration::from_millis(values.integer(
+                "node.timeout_ms",
+                1,
+                600_000,
+            )?),
+            audit_pause: std::time::Duration::from_millis(values.integer(
+                "node.audit_pause_ms",
+                1,
+                3_600_000,
+            )?),
             finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {

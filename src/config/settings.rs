@@ -111,6 +111,24 @@ pub const SETTINGS: &[Setting] = &[
         "Largest body in bytes. A larger one is refused, and the node stands still until this is raised.",
     ),
     setting(
+        "node.rpc_url",
+        Kind::Text,
+        "\"\"",
+        "RPC of a node: each contract's chain of events is compared with the contract's own cursor there. Empty: it is not.",
+    ),
+    setting(
+        "node.timeout_ms",
+        Kind::Integer,
+        "5000",
+        "How long that node may take for an answer, in ms.",
+    ),
+    setting(
+        "node.audit_pause_ms",
+        Kind::Integer,
+        "1000",
+        "Pause between two comparisons, in ms. Only the newest tip is compared.",
+    ),
+    setting(
         "api.listen",
         Kind::Text,
         "\"127.0.0.1:3800\"",

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use stxworx_indexer::api::{self, ApiState};
+use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
 use stxworx_indexer::source::observer::Observer;
@@ -49,6 +50,9 @@ pub enum DaemonError {
     /// A port.
     #[error("a service cannot listen")]
     Listen(#[from] ListenError),
+    /// The node's address.
+    #[error("node.rpc_url cannot be used")]
+    Node(#[from] NodeError),
     /// The writer.
     #[error("the indexer stopped")]
     Pipeline(#[from] PipelineError),
@@ -84,6 +88,7 @@ pub struct Daemon {
     pub metrics: Arc<Metrics>,
     /// A read-only pool, for those who look from inside.
     pub reader: PgPool,
+    writer: PgPool,
     tasks: JoinSet<(&'static str, Result<(), DaemonError>)>,
     cancel: CancellationToken,
 }
@@ -124,10 +129,18 @@ impl Daemon {
             addresses,
             metrics,
             reader,
+            writer: writer.clone(),
             tasks: JoinSet::new(),
             cancel,
         };
         daemon.start_indexer(config, writer, listeners.observer);
+        if let Some(url) = config
+            .node_url
+            .as_deref()
+            .filter(|_| roles.contains(&Role::Indexer))
+        {
+            daemon.start_audit(config, url)?;
+        }
         daemon.start_api(config, listeners.api);
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
@@ -166,6 +179,21 @@ impl Daemon {
             let result = pipeline::run(pool, pipeline_config, metrics, wake, stop).await;
             ("the pipeline", result.map_err(Into::into))
         });
+    }
+
+    /// Compares contracts with a node from now on.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn start_audit(&mut self, config: &Config, url: &str) -> Result<(), DaemonError> {
+        let node = NodeReader::new(url, config.node_timeout)?;
+        let (pool, pause) = (self.writer.clone(), config.audit_pause);
+        let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
+        self.tasks.spawn(async move {
+            audit::run(pool, node, pause, metrics, stop).await;
+            ("the audit", Ok(()))
+        });
+        Ok(())
     }
 
     fn start_api(&mut self, config: &Config, listener: Option<tokio::net::TcpListener>) {

@@ -3,6 +3,7 @@
 //! Only [`commit`] opens a write transaction for facts; it moves rows, digests, pointers, outbox and
 //! watermark together (WM-1), from the expected position or not at all (WM-2).
 
+pub mod audit;
 pub mod market;
 pub mod migrate;
 pub mod inbox;
