@@ -113,4 +113,6 @@ pub(super) fn small(value: u128) -> u64 {
 }
 
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
