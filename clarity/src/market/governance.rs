@@ -49,6 +49,8 @@ impl Args {
 const WINDOW: u128 = 6;
 /// Milestone of at most 10,000 tokens of 8 digits.
 const TOKEN_MAX: u128 = 1_000_000_000_000;
+/// Burn blocks for which the signers try to carry out an action that fails.
+const PATIENCE: u128 = 160;
 
 impl Marketplace {
     /// What the signers decide first, in this order: action 1 is the first.
@@ -134,6 +136,54 @@ impl Marketplace {
                     ..Args::default()
                 },
             ),
+            (
+                "set-fee",
+                Args {
+                    n: [500, 0, 0, 0],
+                    ..Args::default()
+                },
+            ),
+            (
+                "set-treasury",
+                Args {
+                    p1: Some(Principal::Contract(self.contracts.security.clone())),
+                    ..Args::default()
+                },
+            ),
+            // The next wait until there is something to spend or a badge to take, and the last for all.
+            (
+                "spend",
+                Args {
+                    p1: of("keeper"),
+                    n: [1_000, 0, 0, 0],
+                    h: [2; 32],
+                    ..Args::default()
+                },
+            ),
+            (
+                "revoke-badge",
+                Args {
+                    n: [1, 0, 0, 0],
+                    h: [1; 32],
+                    ..Args::default()
+                },
+            ),
+            (
+                "migrate-badge",
+                Args {
+                    n: [2, 0, 0, 0],
+                    p1: of("freelancer-40"),
+                    ..Args::default()
+                },
+            ),
+            (
+                "swap-signer",
+                Args {
+                    p1: of("signer-5"),
+                    p2: of("signer-6"),
+                    ..Args::default()
+                },
+            ),
         ]
     }
 
@@ -173,6 +223,7 @@ impl Marketplace {
 
     /// Approves, executes and sometimes withdraws what is pending among the newest actions.
     fn settle_actions(&mut self, chain: &mut Simnet, last: u128, out: &mut Vec<Vec<u8>>) {
+        let mut earlier_waits = false;
         for id in last.saturating_sub(20).max(1)..=last {
             let view = View::new(chain, &self.contracts);
             let Some(action) = view.action(id) else {
@@ -185,9 +236,19 @@ impl Marketplace {
                 continue;
             }
             let needed = if action.class == 1 { 3 } else { 2 };
-            let due = action.eta <= view.burn_height;
+            let ready = match action.kind.as_str() {
+                "revoke-badge" | "migrate-badge" => view.badge_exists(action.n1),
+                "spend" => action.p2.is_some() || view.treasury() >= action.n1,
+                // Other signers mean that everything pending lapses.
+                "swap-signer" => !earlier_waits || id > self.setup_length,
+                _ => true,
+            };
+            earlier_waits = true;
+            let due = action.eta <= view.burn_height && ready;
+            // What was due long ago fails for a reason that will not go away.
+            let hopeless = ready && action.eta + PATIENCE < view.burn_height;
             let number = Value::UInt(id);
-            if self.doomed(id) {
+            if self.doomed(id) || hopeless {
                 self.oppose(chain, id, out);
             } else if action.approvals < needed {
                 let next = self.signers(chain).into_iter().find(|role| {
@@ -197,12 +258,13 @@ impl Marketplace {
                     let payload = call(&self.contracts.security, "approve", &[number]);
                     self.send(chain, &Actor::of(&role), payload, None, out);
                 }
-            } else if due && let Some(role) = self.signers(chain).first() {
+            } else if due
+                && (action.eta + 2 >= view.burn_height || self.rng.percent(25))
+                && let Some(role) = self.signers(chain).first()
+            {
                 // A payment in tokens names its token; what needs none ignores it.
-                let token = if id.is_multiple_of(2) && action.kind == "spend" {
-                    Value::Some(Box::new(Value::Principal(Principal::Contract(
-                        self.contracts.token.clone(),
-                    ))))
+                let token = if action.kind == "spend" {
+                    optional(action.p2.as_ref())
                 } else {
                     Value::None
                 };
@@ -268,7 +330,6 @@ impl Marketplace {
             return;
         };
         let view = View::new(chain, &self.contracts);
-        let next = view.last_action() + 1;
         let burn = view.burn_height;
         let of = |role: &str| Some(Actor::of(role).principal());
         let token = Some(Principal::Contract(self.contracts.token.clone()));
@@ -292,14 +353,14 @@ impl Marketplace {
                 },
             ),
             2 => ("unpause", Args::default()),
-            3 => (
+            3 if view.is_enabled(token.as_ref()) => (
                 "disable-asset",
                 Args {
                     p1: token,
                     ..Args::default()
                 },
             ),
-            4 => (
+            3 | 4 => (
                 "set-asset",
                 Args {
                     p1: token,
@@ -349,7 +410,7 @@ impl Marketplace {
                 },
             ),
             _ => {
-                let p2 = if next.is_multiple_of(2) { token } else { None };
+                let p2 = token.filter(|_| self.rng.percent(50));
                 (
                     "spend",
                     Args {

@@ -151,7 +151,7 @@ impl Marketplace {
             }
             3 => {
                 let arguments = [
-                    uint(self.rng.below(1_000_000).into()),
+                    uint(self.rng.below(10_000_000_000).into()),
                     Value::Principal(client.principal()),
                 ];
                 self.send(

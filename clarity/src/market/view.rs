@@ -78,6 +78,10 @@ pub struct Action {
     pub epoch: u128,
     pub approvals: u128,
     pub status: u128,
+    /// First number of its arguments.
+    pub n1: u128,
+    /// Second principal of its arguments: the asset of a payment.
+    pub p2: Option<Principal>,
 }
 
 fn uint(tuple: &Value, field: &str) -> Option<u128> {
@@ -87,6 +91,13 @@ fn uint(tuple: &Value, field: &str) -> Option<u128> {
 fn who(tuple: &Value, field: &str) -> Option<Principal> {
     match tuple.get(field)? {
         Value::Principal(principal) => Some(principal.clone()),
+        _ => None,
+    }
+}
+
+fn optional(tuple: &Value, field: &str) -> Option<Principal> {
+    match tuple.get(field)? {
+        Value::Some(inner) => inner.as_principal().cloned(),
         _ => None,
     }
 }
@@ -146,13 +157,7 @@ impl<'a> View<'a> {
 
     pub fn project(&self, id: u128) -> Option<Project> {
         let t = self.entry(&self.contracts.logic, "projects", &Value::UInt(id))?;
-        let asset = match t.get("asset")? {
-            Value::Some(inner) => match &**inner {
-                Value::Principal(p) => Some(p.clone()),
-                _ => None,
-            },
-            _ => None,
-        };
+        let asset = optional(&t, "asset");
         Some(Project {
             id,
             client: who(&t, "client")?,
@@ -200,7 +205,31 @@ impl<'a> View<'a> {
             epoch: uint(&t, "epoch")?,
             approvals: uint(&t, "approvals")?,
             status: uint(&t, "status")?,
+            n1: uint(t.get("args")?, "n1")?,
+            p2: optional(t.get("args")?, "p2"),
         })
+    }
+
+    /// Whether new projects may use an asset.
+    pub fn is_enabled(&self, asset: Option<&Principal>) -> bool {
+        let key = asset.map_or(Value::None, |a| {
+            Value::Some(Box::new(Value::Principal(a.clone())))
+        });
+        self.entry(&self.contracts.logic, "assets", &key)
+            .is_some_and(|t| t.get("enabled") == Some(&Value::Bool(true)))
+    }
+
+    /// Micro-STX of the multisig.
+    pub fn treasury(&self) -> u128 {
+        let who = Principal::Contract(self.contracts.security.clone());
+        self.chain
+            .account(&self.at, &who)
+            .map_or(0, |account| account.balance)
+    }
+
+    pub fn badge_exists(&self, id: u128) -> bool {
+        self.entry(&self.contracts.badges, "badges", &Value::UInt(id))
+            .is_some()
     }
 
     pub fn approved(&self, id: u128, who: &Principal) -> bool {

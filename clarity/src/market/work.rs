@@ -72,6 +72,10 @@ impl Marketplace {
             .rng
             .percent(35)
             .then(|| Principal::Contract(self.contracts.token.clone()));
+        // Few try what is switched off.
+        if !View::new(chain, &self.contracts).is_enabled(asset.as_ref()) && !self.rng.percent(5) {
+            return;
+        }
         let milestones: Vec<(u128, u128)> = (0..self.rng.between(1, 3))
             .map(|_| {
                 (
