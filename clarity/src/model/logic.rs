@@ -4,16 +4,14 @@ use imbl::OrdMap;
 
 use crate::codec::{Principal, Value};
 
-use super::args::{Args, Fields};
-use super::data::number;
+use super::args::Args;
+use super::opening::Opening;
 use super::{Asset, Call, Failure, Model, Outcome, ensure, yes};
 
 pub(super) const BPS: u128 = 10_000;
-const MIN_MILESTONE: u128 = 1_000;
 const MAX_WINDOW: u128 = 4_320;
-const MAX_DUE: u128 = 52_560;
+pub(super) const MAX_DUE: u128 = 52_560;
 const MAX_REVISIONS: u128 = 2;
-const MOST_MILESTONES: usize = 10;
 
 pub(super) const NOT_CLIENT: u128 = 1201;
 pub(super) const NOT_FREELANCER: u128 = 1202;
@@ -24,10 +22,7 @@ pub(super) const PROJECT_STATUS: u128 = 1212;
 pub(super) const MILESTONE_STATUS: u128 = 1213;
 pub(super) const PAUSED: u128 = 1214;
 pub(super) const TOO_LATE: u128 = 1216;
-const MILESTONES: u128 = 1220;
-const AMOUNT: u128 = 1221;
-const DUE: u128 = 1222;
-const PARTIES: u128 = 1223;
+pub(super) const DUE: u128 = 1222;
 pub(super) const ASSET: u128 = 1224;
 pub(super) const BAD_BPS: u128 = 1225;
 const REVISIONS: u128 = 1226;
@@ -35,7 +30,6 @@ pub(super) const NO_OFFER: u128 = 1227;
 pub(super) const OFFER: u128 = 1228;
 pub(super) const STX_TRANSFER: u128 = 1290;
 pub(super) const FT_TRANSFER: u128 = 1291;
-const FT_BALANCE: u128 = 1292;
 
 /// Where a project stands; the number is the contract's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,39 +217,6 @@ impl Logic {
     }
 }
 
-/// The arguments of `open-project`.
-struct Opening {
-    freelancer: Principal,
-    arbiter: Option<Principal>,
-    /// Amount and due height of each milestone.
-    terms: Vec<(u128, u128)>,
-    split_bps: u128,
-    meta: Vec<u8>,
-    token: Asset,
-}
-
-impl Opening {
-    fn read(mut args: Args<'_>) -> Result<Self, Failure> {
-        let (freelancer, arbiter) = (args.principal()?, args.maybe_principal()?);
-        let mut terms = Vec::new();
-        for element in args.list(MOST_MILESTONES)? {
-            let mut fields = Fields::of(element)?;
-            terms.push((fields.uint("amount")?, fields.uint("due")?));
-            fields.end()?;
-        }
-        let (split_bps, meta, token) = (args.uint()?, args.buffer(32)?, args.token()?);
-        args.end()?;
-        Ok(Self {
-            freelancer,
-            arbiter,
-            terms,
-            split_bps,
-            meta,
-            token,
-        })
-    }
-}
-
 impl Model {
     pub(super) fn call_logic(
         &mut self,
@@ -299,88 +260,6 @@ impl Model {
             name if name.starts_with("set-") => self.call_logic_governance(call, name, args),
             _ => self.call_way_out(call, function, args),
         }
-    }
-
-    fn open_project(&mut self, call: &Call, opening: &Opening) -> Outcome {
-        let escrow = self.contracts.logic.clone();
-        let config = self.logic.config.clone();
-        let bh = call.burn_height;
-        let (client, freelancer) = (&call.caller, &opening.freelancer);
-        let judge = opening.arbiter.as_ref().unwrap_or(&config.arbiter);
-        let terms = self
-            .logic
-            .assets
-            .get(&opening.token)
-            .ok_or(Failure::Code(ASSET))?;
-        let fits = |amount: u128| (MIN_MILESTONE..=terms.max).contains(&amount);
-        let fitting = opening
-            .terms
-            .iter()
-            .map(|(amount, _)| *amount)
-            .filter(|amount| fits(*amount));
-        let total: u128 = fitting.sum();
-        let locked = self.logic.locked_of(&opening.token) + total;
-        ensure(bh > config.paused_until, PAUSED)?;
-        ensure(terms.enabled, ASSET)?;
-        let people = [client, freelancer, judge];
-        let apart = client != freelancer && judge != client && judge != freelancer;
-        ensure(apart && people.iter().all(|who| **who != escrow), PARTIES)?;
-        ensure(!opening.terms.is_empty(), MILESTONES)?;
-        ensure(
-            opening.terms.iter().all(|(amount, _)| fits(*amount)),
-            AMOUNT,
-        )?;
-        let in_time = |due: u128| due > bh && due <= bh + MAX_DUE;
-        ensure(opening.terms.iter().all(|(_, due)| in_time(*due)), DUE)?;
-        ensure(opening.split_bps <= BPS, BAD_BPS)?;
-        let id = self.logic.last_project + 1;
-        self.pull(&opening.token, total, client, &escrow, locked)?;
-        let project = Project {
-            client: client.clone(),
-            freelancer: freelancer.clone(),
-            arbiter: judge.clone(),
-            asset: opening.token.clone(),
-            total,
-            paid: 0,
-            refunded: 0,
-            open: opening.terms.len() as u128,
-            fee_bps: config.fee_bps,
-            split_bps: opening.split_bps,
-            accept_until: bh + config.accept,
-            review: config.review,
-            resolve: config.resolve,
-            grace: config.grace,
-            status: ProjectStatus::Open,
-            meta: opening.meta.clone(),
-        };
-        self.logic.last_project = id;
-        self.logic.locked.insert(opening.token.clone(), locked);
-        self.logic.projects.insert(id, project);
-        for (m, (amount, due)) in (1..).zip(&opening.terms) {
-            self.logic.milestones.insert((id, m), fresh(*amount, *due));
-        }
-        self.logic.seq += 1;
-        number(id)
-    }
-
-    fn pull(
-        &mut self,
-        token: &Asset,
-        amount: u128,
-        from: &Principal,
-        escrow: &Principal,
-        locked: u128,
-    ) -> Result<(), Failure> {
-        let code = if token.is_some() {
-            FT_TRANSFER
-        } else {
-            STX_TRANSFER
-        };
-        self.ledger
-            .transfer(token, amount, from, escrow)
-            .map_err(|failure| failure.or_code(code))?;
-        let held = self.ledger.balance(token, escrow);
-        ensure(token.is_none() || held >= locked, FT_BALANCE)
     }
 
     fn accept_project(&mut self, call: &Call, p: u128) -> Outcome {
@@ -497,20 +376,6 @@ impl Model {
         self.logic.offers.remove(&(p, m));
         self.logic.seq += 1;
         yes()
-    }
-}
-
-fn fresh(amount: u128, due: u128) -> Milestone {
-    Milestone {
-        amount,
-        due,
-        status: MilestoneStatus::Funded,
-        rev: 0,
-        review_until: 0,
-        resolve_until: 0,
-        payout: 0,
-        fee: 0,
-        refund: 0,
     }
 }
 

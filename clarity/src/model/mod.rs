@@ -15,6 +15,7 @@ mod data;
 mod escrow;
 mod ledger;
 mod logic;
+mod opening;
 mod security;
 mod tables;
 mod transaction;

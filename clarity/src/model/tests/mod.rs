@@ -17,6 +17,8 @@ type Image = BTreeMap<(Principal, &'static str, Vec<u8>), Vec<u8>>;
 /// The model as of every block of a chain, of all its forks.
 struct Shadow {
     models: HashMap<BlockId, Model>,
+    /// Functions called, with how they ended: `ok`, a code, `none` for a broken call, `post`.
+    seen: BTreeMap<(String, String), u64>,
 }
 
 fn contract(who: &Principal) -> &ContractId {
@@ -37,6 +39,7 @@ impl Shadow {
         }
         Self {
             models: HashMap::from([(chain.tip().header.id, model)]),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -52,6 +55,9 @@ impl Shadow {
         for receipt in &block.receipts {
             let verdict = after.apply(&receipt.transaction, header.burn.height);
             check_receipt(receipt, &verdict);
+            if let Some(key) = outcome(receipt, &verdict, &after) {
+                *self.seen.entry(key).or_default() += 1;
+            }
         }
         let deployed = chain
             .source(&header.id, contract(&after.contracts.security))
@@ -68,6 +74,32 @@ impl Shadow {
         }
         self.models.insert(header.id, after);
     }
+}
+
+/// The function, or the kind of an executed action, and how the call ended.
+fn outcome(receipt: &Receipt, verdict: &Verdict, after: &Model) -> Option<(String, String)> {
+    let Payload::ContractCall {
+        function,
+        arguments,
+        ..
+    } = &receipt.transaction.payload
+    else {
+        return None;
+    };
+    let id = arguments.iter().next().and_then(|v| v.to_value().as_u128());
+    let name = match id.and_then(|id| after.security.actions.get(&id)) {
+        Some(action) if function.as_str() == "execute" => format!("execute-{}", action.kind),
+        _ => function.to_string(),
+    };
+    let end = match verdict {
+        Verdict::Success(_) => "ok".to_owned(),
+        Verdict::PostCondition(_) => "post".to_owned(),
+        Verdict::Refused(value) => match value.as_response() {
+            Some(Err(Value::UInt(code))) => code.to_string(),
+            _ => "none".to_owned(),
+        },
+    };
+    Some((name, end))
 }
 
 fn check_receipt(receipt: &Receipt, verdict: &Verdict) {
