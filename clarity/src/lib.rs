@@ -9,4 +9,6 @@ pub mod rng;
 #[cfg(feature = "devnet")]
 pub mod market;
 #[cfg(feature = "devnet")]
+pub mod model;
+#[cfg(feature = "devnet")]
 pub mod simnet;

@@ -213,8 +213,7 @@ impl Marketplace {
         chain: &mut Simnet,
         who: &Principal,
         function: &str,
-        project: &Project,
-        ms: &Milestone,
+        (project, ms): (&Project, &Milestone),
         more: &[Value],
         out: &mut Vec<Vec<u8>>,
     ) {
@@ -231,8 +230,7 @@ impl Marketplace {
         chain: &mut Simnet,
         who: &Principal,
         function: &str,
-        project: &Project,
-        ms: &Milestone,
+        (project, ms): (&Project, &Milestone),
         last: Value,
         out: &mut Vec<Vec<u8>>,
     ) {
@@ -270,8 +268,7 @@ impl Marketplace {
             chain,
             other,
             "accept-settlement",
-            project,
-            ms,
+            (project, ms),
             &[uint(bps)],
             out,
         );
@@ -291,20 +288,25 @@ impl Marketplace {
                 chain,
                 &project.client,
                 "reclaim-expired",
-                project,
-                ms,
+                (project, ms),
                 &[],
                 out,
             );
         }
         match self.rng.below(100) {
-            0..=59 => self.say(chain, &project.freelancer, "submit", project, ms, hash, out),
+            0..=59 => self.say(
+                chain,
+                &project.freelancer,
+                "submit",
+                (project, ms),
+                hash,
+                out,
+            ),
             60..=63 => self.say(
                 chain,
                 &project.client,
                 "extend-due",
-                project,
-                ms,
+                (project, ms),
                 uint(ms.due + 5),
                 out,
             ),
@@ -313,23 +315,28 @@ impl Marketplace {
                 chain,
                 &project.freelancer,
                 "open-dispute",
-                project,
-                ms,
+                (project, ms),
                 hash,
                 out,
             ),
-            71..=72 => self.settle(chain, &project.client, "release", project, ms, &[], out),
+            71..=72 => self.settle(chain, &project.client, "release", (project, ms), &[], out),
             // Too early, or not theirs: refused by the contract.
             73 => self.settle(
                 chain,
                 &project.client,
                 "reclaim-expired",
-                project,
-                ms,
+                (project, ms),
                 &[],
                 out,
             ),
-            74 => self.settle(chain, &project.freelancer, "release", project, ms, &[], out),
+            74 => self.settle(
+                chain,
+                &project.freelancer,
+                "release",
+                (project, ms),
+                &[],
+                out,
+            ),
             _ => {}
         }
     }
@@ -348,21 +355,19 @@ impl Marketplace {
                 chain,
                 &Actor::of("keeper").principal(),
                 "claim-timeout",
-                project,
-                ms,
+                (project, ms),
                 &[],
                 out,
             );
         }
         match self.rng.below(100) {
-            0..=54 => self.settle(chain, &project.client, "release", project, ms, &[], out),
-            55..=64 => self.say(chain, &project.client, "reject", project, ms, hash, out),
+            0..=54 => self.settle(chain, &project.client, "release", (project, ms), &[], out),
+            55..=64 => self.say(chain, &project.client, "reject", (project, ms), hash, out),
             65..=70 => self.say(
                 chain,
                 &project.client,
                 "open-dispute",
-                project,
-                ms,
+                (project, ms),
                 hash,
                 out,
             ),
@@ -385,7 +390,7 @@ impl Marketplace {
             } else {
                 &project.freelancer
             };
-            return self.settle(chain, who, "claim-stale-dispute", project, ms, &[], out);
+            return self.settle(chain, who, "claim-stale-dispute", (project, ms), &[], out);
         }
         match self.rng.below(100) {
             0..=39 => {
@@ -394,8 +399,7 @@ impl Marketplace {
                     chain,
                     &project.arbiter,
                     "resolve",
-                    project,
-                    ms,
+                    (project, ms),
                     &[share],
                     out,
                 );
