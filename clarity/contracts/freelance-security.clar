@@ -86,14 +86,15 @@
     (ok n)))
 
 (define-public (revoke-approval (id uint))
-  (let ((a (unwrap! (map-get? actions id) ERR-UNKNOWN-ACTION)) (n (- (get approvals a) u1)))
+  (let ((a (unwrap! (map-get? actions id) ERR-UNKNOWN-ACTION)))
     (try! (check id))
     (asserts! (map-delete approved {id: id, who: contract-caller}) ERR-NOT-APPROVED)
-    (map-set actions id (merge a {approvals: n}))
-    (let ((ev (merge (hdr "approval-revoked") {data: {id: id, n: n}})))
+    (let ((n (- (get approvals a) u1))
+          (ev (merge (hdr "approval-revoked") {data: {id: id, n: n}})))
+      (map-set actions id (merge a {approvals: n}))
       (var-set head (sha256 (unwrap-panic (to-consensus-buff? ev))))
-      (print ev))
-    (ok n)))
+      (print ev)
+      (ok n))))
 
 ;; The third rejection ends an action.
 (define-public (reject (id uint))

@@ -72,11 +72,10 @@ impl Model {
         } else {
             ensure(call.caller == project.client, NOT_CLIENT)?;
         }
-        // The contract subtracts before it looks at the status: too little locked breaks the call.
-        let locked = self.logic.locked_of(&project.asset);
-        let locked = locked.checked_sub(project.total).ok_or(Failure::Aborted)?;
         ensure(project.status == ProjectStatus::Open, PROJECT_STATUS)?;
         ensure(project.asset == *token, ASSET)?;
+        let locked = self.logic.locked_of(&project.asset);
+        let locked = locked.checked_sub(project.total).ok_or(Failure::Aborted)?;
         project.status = ProjectStatus::Cancelled;
         project.refunded = project.total;
         project.open = 0;
@@ -164,12 +163,11 @@ impl Model {
         milestone.fee = share(gross, project.fee_bps)?;
         milestone.payout = gross - milestone.fee;
         milestone.refund = amount - gross;
-        // As in `cancel`: what would be negative breaks the call before the status is looked at.
+        ensure(project.status == ProjectStatus::Active, PROJECT_STATUS)?;
+        ensure(asset == target.token, ASSET)?;
         let locked = self.logic.locked_of(&asset).checked_sub(amount);
         let locked = locked.ok_or(Failure::Aborted)?;
         let open = project.open.checked_sub(1).ok_or(Failure::Aborted)?;
-        ensure(project.status == ProjectStatus::Active, PROJECT_STATUS)?;
-        ensure(asset == target.token, ASSET)?;
         milestone.status = match (gross, milestone.refund) {
             (_, 0) => MilestoneStatus::Released,
             (0, _) => MilestoneStatus::Refunded,

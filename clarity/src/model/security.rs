@@ -250,11 +250,10 @@ impl Security {
 
     fn revoke(&mut self, call: &Call, id: u128) -> Outcome {
         let mut action = self.action(id)?;
-        // The contract counts down before it looks who asks.
-        let approvals = action.approvals.checked_sub(1).ok_or(Failure::Aborted)?;
         self.check(call, &action)?;
         let removed = self.approved.remove(&(id, call.caller.clone()));
         ensure(removed.is_some(), NOT_APPROVED)?;
+        let approvals = action.approvals.checked_sub(1).ok_or(Failure::Aborted)?;
         action.approvals = approvals;
         self.put(id, action);
         number(approvals)

@@ -110,6 +110,10 @@ fn at(diagnostic: &Diagnostic) -> Failure {
     }
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "the errors are clarity-vm's own, and the rare case"
+)]
 impl Machine<'_> {
     /// Work on the database of a state; what it committed is in the state that is returned.
     pub(super) fn database<R: Send>(

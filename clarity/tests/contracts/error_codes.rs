@@ -122,6 +122,13 @@ fn logic(w: &mut World) {
 }
 
 fn opening(w: &mut World) {
+    // A token that nobody enabled, with the shape of one.
+    let source = SOURCES
+        .iter()
+        .find(|(n, _)| *n == "test-token")
+        .expect("a token")
+        .1;
+    w.deploy("worthless", source);
     let good = w.opening(&[10_000], 20, NONE);
     let with = |place: usize, value: Value| {
         let mut arguments = good.clone();
