@@ -218,6 +218,10 @@ impl Metrics {
             registry,
         };
         metrics.set_stage(Stage::Idle);
+        // Exposed from the start, so that a rate over the first verdict is one.
+        for verdict in ["proved", "differs", "no_cursor", "unavailable"] {
+            metrics.cursor_proofs.with_label_values(&[verdict]);
+        }
         Ok(metrics)
     }
 

@@ -100,9 +100,22 @@ fn text(findings: &Findings) -> String {
             m.block, m.height, m.table, m.row, m.column, m.expected, m.stored
         ));
     }
+    let none = "none".to_owned();
+    text.push_str(&format!(
+        "{} blocks, {} rows, {} differences; tip {}, digest {}\n",
+        report.blocks,
+        report.rows,
+        report.mismatches.len(),
+        report.tip.as_ref().unwrap_or(&none),
+        report.tip_digest.as_ref().unwrap_or(&none),
+    ));
     for chain in &findings.chains {
         match &chain.fault {
             Some(fault) => text.push_str(&format!("{}: {fault}\n", chain.contract)),
+            None if chain.events == 0 => text.push_str(&format!(
+                "{}: no event of the catalogue\n",
+                chain.contract
+            )),
             None => text.push_str(&format!(
                 "{}: {} events, every link holds; the newest is {} with hash {}\n",
                 chain.contract, chain.events, chain.seq, chain.head
@@ -124,14 +137,5 @@ fn text(findings: &Findings) -> String {
             )),
         }
     }
-    let none = "none".to_owned();
-    text.push_str(&format!(
-        "{} blocks, {} rows, {} differences; tip {}, digest {}\n",
-        report.blocks,
-        report.rows,
-        report.mismatches.len(),
-        report.tip.as_ref().unwrap_or(&none),
-        report.tip_digest.as_ref().unwrap_or(&none),
-    ));
     text
 }

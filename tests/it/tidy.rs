@@ -135,10 +135,13 @@ fn what_decides_is_pure() {
         "crate::api",
         "rand::",
     ];
-    assert_none(
-        &holding(&sources(&folders), &forbidden),
-        "a pure module reaches out",
-    );
+    let reaching = holding(&sources(&folders), &forbidden);
+    // clarity-vm recurses deeply: its calls get a stack of their own, and are waited for.
+    let but_the_deep_stack: Vec<_> = reaching
+        .into_iter()
+        .filter(|l| !(l.starts_with("clarity/src/simnet/machine.rs:") && l.contains("std::thread")))
+        .collect();
+    assert_none(&but_the_deep_stack, "a pure module reaches out");
 }
 
 /// The stages know the model and no later stage.
@@ -217,9 +220,11 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
         "indexer/src/pipeline/",
         "indexer/src/source/",
         "indexer/src/api/",
+        "indexer/src/audit/",
         "src/embedded/",
         "src/daemon/",
         "src/commands/up.rs",
+        "src/commands/up_devnet.rs",
     ];
     let elsewhere = all.iter().filter(|s| {
         s.path != "indexer/src/verify.rs" && !handed.iter().any(|h| s.path.starts_with(h))
@@ -230,7 +235,7 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
     );
 }
 
-/// D3: one place to listen, one to call out.
+/// D3: few places to listen, two to call out: to a daemon, and to a node.
 #[test]
 fn http_stands_at_the_edges() {
     let all = product();
@@ -239,6 +244,7 @@ fn http_stands_at_the_edges() {
             "indexer/src/source/",
             "indexer/src/api/",
             "src/daemon/",
+            "src/devnet/",
             "src/commands/status.rs",
         ];
         !edges.iter().any(|e| s.path.starts_with(e)) && s.path != "src/recording/mod.rs"
@@ -247,7 +253,10 @@ fn http_stands_at_the_edges() {
         &holding(servers, &["axum::"]),
         "an HTTP server in the middle",
     );
-    let clients = all.iter().filter(|s| !s.path.starts_with("src/post/"));
+    let callers = ["src/post/", "indexer/src/audit/node.rs"];
+    let clients = all
+        .iter()
+        .filter(|s| !callers.iter().any(|c| s.path.starts_with(c)));
     assert_none(
         &holding(clients, &["reqwest::"]),
         "an HTTP client in the middle",

@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::codec::transaction::{ConditionPrincipal, FungibleCode, PostCondition};
+use crate::codec::Value;
+use crate::codec::transaction::{ConditionPrincipal, FungibleCode, Payload, PostCondition};
 use crate::market::{Actor, Conditions, SOURCES, call, deploy};
 
 const MILLION_STX: u128 = 1_000_000_000_000;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::codec::Value;
-use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::badges::BadgesEvent;
+use stxworx_clarity::events::{self, Event as Typed};
 
-use super::{hex0x, name_of, seen, small};
+use super::{hex0x, name_of, prints, seen, small};
 use crate::model::change::position;
 use crate::model::{Block, Event, EventKind, FollowSet, TxId};
 use crate::project::{Fact, Projection, Violation};
@@ -52,6 +52,8 @@ pub struct BadgeFact {
     events: Vec<BadgesEvent>,
     /// Owner after each native event.
     natives: Vec<Option<String>>,
+    /// The contract printed something here that the catalogue does not have: nothing to compare with.
+    foreign: bool,
 }
 
 fn badge_of(event: &BadgesEvent) -> Option<u128> {
@@ -146,9 +148,13 @@ impl Projection for Badges {
             let Some(txid) = super::transaction_of(block, event) else {
                 continue;
             };
-            place(&mut facts, event.tx_index, contract, id, txid)
-                .natives
-                .push(owner);
+            let fact = place(&mut facts, event.tx_index, contract, id, txid);
+            fact.natives.push(owner);
+            fact.foreign = prints(block, follow).any(|(print, by, raw, _)| {
+                print.tx_index == event.tx_index
+                    && by == contract
+                    && events::decode(BadgesEvent::CONTRACT, raw).is_err()
+            });
         }
         facts.sort_by_key(|f| f.position);
         facts
@@ -181,7 +187,7 @@ impl Projection for Badges {
             state.native_owner.clone_from(owner);
         }
         let agrees = state.owner == state.native_owner && fact.events.len() == fact.natives.len();
-        state.violation = (!agrees).then(|| {
+        state.violation = (!agrees && !fact.foreign).then(|| {
             format!(
                 "transaction {} has {} events of the contract and {} of the token; the owner is {:?} by the first and {:?} by the second",
                 fact.txid,

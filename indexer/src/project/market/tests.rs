@@ -192,6 +192,24 @@ fn a_badge_without_its_token_is_a_violation() {
 }
 
 #[test]
+fn a_contract_that_speaks_another_language_is_not_held_to_the_catalogue() {
+    let mut strange = EventBody::new(crate::model::EventKind::Contract);
+    strange.value = Some(vec![3]);
+    let mut printer = Printer::default();
+    let minted = native_mint(1, &person(2));
+    strange.contract.clone_from(&minted.contract);
+    let outflow = transfer(&escrow(), &person(7).to_string(), 1);
+    assert_eq!(
+        told(vec![vec![strange, minted.clone()], vec![outflow]]).0,
+        []
+    );
+    let event = stxworx_clarity::events::Event::Badges(badge_minted(1, &person(2)));
+    assert_eq!(ids(&told(vec![vec![minted.clone()]]).0), ["BA-1"]);
+    let both = vec![minted.clone(), minted, printer.print(event)];
+    assert_eq!(ids(&told(vec![both]).0), ["BA-1"]);
+}
+
+#[test]
 fn what_the_catalogue_does_not_have_is_counted_with_its_reason() {
     let mut strange = EventBody::new(crate::model::EventKind::Contract);
     strange.contract = Some(escrow());
