@@ -113,7 +113,7 @@ fn transaction_cases() -> Vec<Case> {
     cases
 }
 
-/// Of the call in block 1: a print (0), a transfer (1), coins minted (2), a badge minted (3).
+/// Of the call in block 1: a print (0), a transfer (1), coins minted (2), a pass minted (3).
 fn event_cases() -> Vec<Case> {
     let of = |ordinal: i32| format!("{IN_BLOCK} and tx_index = 2 and ordinal = {ordinal}");
     let (print, coin) = (of(0), of(2));

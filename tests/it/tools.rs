@@ -210,7 +210,7 @@ pub fn trade<'a>(
         .print(&logic, event("acted", [("n", uint(number))]))
         .event(Event::stx_transfer(alice, &logic, 5))
         .event(Event::ft_mint(&coin, bob, 7))
-        .event(Event::nft_mint(&asset(&badges, "badge"), bob, uint(number)));
+        .event(Event::nft_mint(&asset(&badges, "pass"), bob, uint(number)));
     let refused = chain.call(&bob, &logic, "act", &[]).refused(117);
     chain
         .block(parent)
