@@ -112,10 +112,9 @@ fn text(findings: &Findings) -> String {
     for chain in &findings.chains {
         match &chain.fault {
             Some(fault) => text.push_str(&format!("{}: {fault}\n", chain.contract)),
-            None if chain.events == 0 => text.push_str(&format!(
-                "{}: no event of the catalogue\n",
-                chain.contract
-            )),
+            None if chain.events == 0 => {
+                text.push_str(&format!("{}: no event of the catalogue\n", chain.contract))
+            }
             None => text.push_str(&format!(
                 "{}: {} events, every link holds; the newest is {} with hash {}\n",
                 chain.contract, chain.events, chain.seq, chain.head

@@ -15,6 +15,8 @@ mod smoke;
 mod bad_input;
 mod cli;
 mod database_faults;
+#[cfg(feature = "devnet")]
+mod devnet;
 mod fencing;
 mod grants;
 mod large;

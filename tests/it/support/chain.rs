@@ -59,12 +59,16 @@ pub struct Engine {
 
 impl Engine {
     pub fn start(db: &TestDb) -> Self {
+        Self::start_with(db, follow())
+    }
+
+    pub fn start_with(db: &TestDb, follow: FollowSet) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let wake = Arc::new(Notify::new());
         let cancel = CancellationToken::new();
         let config = PipelineConfig {
             network: "devnet".into(),
-            follow: follow(),
+            follow,
             finality_burn_blocks: 6,
         };
         let pool = store::pool(&db.url, Access::Write, 4).unwrap();

@@ -95,7 +95,9 @@ pub struct ProjectState {
     pub opened_height: u32,
     /// The transaction that ended it.
     pub closed: Option<TxId>,
-    /// Its milestones, from 1.
+    /// How it ended before it was accepted: `cancelled` by the client or `declined` by the freelancer.
+    pub cancelled: Option<String>,
+    /// Its milestones, from 1. As in the contract, those of a cancelled project stay `funded`.
     pub milestones: Vec<Milestone>,
     /// The mirror began after the project was opened, so that only its later events are here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -277,12 +279,7 @@ impl ProjectState {
                 self.status = ProjectStatus::Cancelled;
                 self.closed = Some(fact.txid);
                 self.refunded.add(e.refunded.0)?;
-                for milestone in &mut self.milestones {
-                    milestone.status = MilestoneStatus::Refunded;
-                    milestone.refund = milestone.amount;
-                    milestone.cause = Some(e.cause.0.clone());
-                    milestone.settled = Some(fact.txid);
-                }
+                self.cancelled = Some(e.cause.0.clone());
             }
             other => self.apply_to_milestone(fact, other)?,
         }
@@ -355,6 +352,9 @@ impl ProjectState {
 
     /// Base units that are still locked.
     pub fn locked(&self) -> Option<u128> {
+        if self.status == ProjectStatus::Cancelled {
+            return Some(0);
+        }
         let open: Vec<Units> = self
             .milestones
             .iter()
