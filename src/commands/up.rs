@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::summary::Summary;
 #[cfg(feature = "devnet")]
-use super::up_devnet::{ended, same_chain, start_devnet};
+use super::up_devnet::{beyond_forks, ended, same_chain, start_devnet};
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
 use crate::daemon::{Daemon, Database, Role};
@@ -39,6 +39,12 @@ pub async fn up(
     if with_devnet {
         same_chain(config, &dials)?;
     }
+    #[cfg(feature = "devnet")]
+    let config = &if with_devnet {
+        beyond_forks(config, &dials)
+    } else {
+        config.clone()
+    };
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
     let roles = [Role::Indexer, Role::Api].into();
     #[cfg_attr(not(feature = "devnet"), allow(unused_mut))]

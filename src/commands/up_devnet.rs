@@ -72,6 +72,17 @@ pub(super) fn same_chain(config: &Config, dials: &Dials) -> Result<(), CommandEr
     }
 }
 
+/// Bitcoin blocks that the signers let pass at once while the marketplace is set up.
+const LONGEST_JUMP: u32 = 144;
+
+/// Nothing is final that the devnet was asked to fork away: a fork may reach over so many Bitcoin blocks.
+pub(super) fn beyond_forks(config: &Config, dials: &Dials) -> Config {
+    let reach = LONGEST_JUMP.saturating_add(dials.fork_depth);
+    let mut config = config.clone();
+    config.finality_burn_blocks = config.finality_burn_blocks.saturating_add(reach);
+    config
+}
+
 /// Starts a devnet that posts to the daemon.
 pub(super) async fn start_devnet(
     dials: Dials,
