@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use clarity::types::chainstate::StacksBlockId;
 use clarity::vm::analysis::contract_interface_builder::build_contract_interface;
 use clarity::vm::analysis::{AnalysisDatabase, CheckErrors, run_analysis};
-use clarity::vm::ast::{ASTRules, build_ast_with_rules};
+use clarity::vm::ast::{ASTRules, build_ast_with_diagnostics, build_ast_with_rules};
 use clarity::vm::contexts::{AssetMap, OwnedEnvironment};
 use clarity::vm::costs::LimitedCostTracker;
 use clarity::vm::database::{ClarityDatabase, StoreType};
-use clarity::vm::diagnostic::Diagnostic;
+use clarity::vm::diagnostic::{Diagnostic, Level};
 use clarity::vm::errors::Error as VmError;
 use clarity::vm::events::StacksTransactionEvent;
 use clarity::vm::types::{BuffData, PrincipalData, QualifiedContractIdentifier};
@@ -99,6 +99,20 @@ fn failure(error: &VmError) -> Failure {
         ) => Failure::NotReadOnly,
         _ => Failure::Runtime(first.to_owned()),
     }
+}
+
+/// The parser's error, from its list of diagnostics: what it returns as its error names no place.
+fn located(
+    contract: &QualifiedContractIdentifier,
+    source: &str,
+    version: ClarityVersion,
+    error: &Diagnostic,
+) -> Failure {
+    let (_, found, _) = build_ast_with_diagnostics(contract, source, &mut (), version, EPOCH);
+    let first = found
+        .iter()
+        .find(|d| d.level == Level::Error && !d.spans.is_empty());
+    at(first.unwrap_or(error))
 }
 
 fn at(diagnostic: &Diagnostic) -> Failure {
@@ -263,7 +277,7 @@ impl Machine<'_> {
                 EPOCH,
                 ASTRules::PrecheckSize,
             )
-            .map_err(|e| at(&e.diagnostic))?;
+            .map_err(|e| located(contract, source, version, &e.diagnostic))?;
             let mut store = Store::new(start, self.open, self.metas);
             let mut database = AnalysisDatabase::new(&mut store);
             let tracker = LimitedCostTracker::new_free();

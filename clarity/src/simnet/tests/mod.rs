@@ -1,5 +1,9 @@
 //! The chain from outside: the platform's contracts on it, forks, and what is refused.
 
+mod execution;
+mod forks;
+mod refused;
+
 use sha2::{Digest as _, Sha256};
 
 use super::*;
