@@ -47,9 +47,21 @@ pub(super) fn account(state: &State, who: &Principal) -> Account {
     }
 }
 
+/// Where the height of a contract's block stands; a key of our own among the machine's.
+const PUBLISHED: &str = "published";
+
+fn metadata_key(contract: &ContractId, suffix: &str) -> String {
+    format!("meta|{}|{suffix}", convert::contract(contract))
+}
+
 fn metadata(state: &State, contract: &ContractId, suffix: &str) -> Option<String> {
-    let key = format!("meta|{}|{suffix}", convert::contract(contract));
+    let key = metadata_key(contract, suffix);
     state.get(key.as_str()).map(ToString::to_string)
+}
+
+/// Height of the block that deployed a contract.
+pub(super) fn published(state: &State, contract: &ContractId) -> Option<u32> {
+    metadata(state, contract, PUBLISHED)?.parse().ok()
 }
 
 pub(super) fn source(state: &State, contract: &ContractId) -> Option<String> {
@@ -140,8 +152,10 @@ fn execute(
             let Some(id) = transaction.contract_id() else {
                 return Err(Failure::Runtime("no contract".to_owned()));
             };
-            let (done, interface, state) =
+            let (done, interface, mut state) =
                 machine.deploy(state, &convert::contract(&id), version, code)?;
+            let height = machine.open.height.to_string();
+            state.insert(metadata_key(&id, PUBLISHED).into(), height.as_str().into());
             Ok((done, Some(interface), state))
         }
         _ => Err(Failure::Runtime("not supported on this network".to_owned())),

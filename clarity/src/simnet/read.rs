@@ -172,6 +172,18 @@ impl Simnet {
         Ok(apply::source(self.state_at(at)?, contract))
     }
 
+    /// Height of the block that deployed a contract, as of a block.
+    ///
+    /// # Errors
+    /// When the block is not known or its state not kept.
+    pub fn published(
+        &self,
+        at: &BlockId,
+        contract: &ContractId,
+    ) -> Result<Option<u32>, SimnetError> {
+        Ok(apply::published(self.state_at(at)?, contract))
+    }
+
     /// The interface of a contract as of a block, as a node reports it.
     ///
     /// # Errors

@@ -82,8 +82,9 @@ pub(super) async fn source(
         let source = chain
             .source(&at, &id)?
             .ok_or_else(|| missing("No contract source data found"))?;
+        let height = chain.published(&at, &id)?;
         Ok(axum::Json(
-            json!({ "source": source, "publish_height": 1, "proof": "" }),
+            json!({ "source": source, "publish_height": height, "proof": "" }),
         ))
     })
     .await

@@ -2,6 +2,7 @@
 
 mod compare;
 mod history;
+mod node;
 
 use stxworx::post::Order;
 use stxworx::recording::Entry;
