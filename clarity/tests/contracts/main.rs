@@ -3,4 +3,5 @@
 mod error_codes;
 mod governance;
 mod life;
+mod weaknesses;
 mod world;

@@ -26,6 +26,23 @@ pub const ROLES: [&str; 14] = [
     "signer-6",
 ];
 
+/// The contracts that tell of what they do.
+pub const CONTRACTS: [&str; 4] = [
+    "freelance-data",
+    "freelance-logic",
+    "freelance-badges",
+    "freelance-security",
+];
+
+/// The source of a contract.
+pub fn source(name: &str) -> &'static str {
+    SOURCES
+        .iter()
+        .find(|(n, _)| *n == name)
+        .expect("a contract")
+        .1
+}
+
 pub struct World {
     pub chain: Simnet,
     /// Every error code that a call has returned.
@@ -133,19 +150,23 @@ impl World {
     }
 
     pub fn deploy(&mut self, name: &str, source: &str) {
-        let actor = Actor::of("deployer");
-        let nonce = self.chain.next_nonce(&actor.principal());
-        let tx = actor.sign(nonce, 50_000, deploy(name, source), Conditions::None);
-        self.chain
-            .submit(&tx.encode())
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
-        let receipt = self.mined();
+        let receipt = self.try_deploy("deployer", name, source);
         assert_eq!(
             receipt.status,
             TxStatus::Success,
             "{name}: {:?}",
             receipt.vm_error
         );
+    }
+
+    pub fn try_deploy(&mut self, role: &str, name: &str, source: &str) -> Receipt {
+        let actor = Actor::of(role);
+        let nonce = self.chain.next_nonce(&actor.principal());
+        let tx = actor.sign(nonce, 50_000, deploy(name, source), Conditions::None);
+        self.chain
+            .submit(&tx.encode())
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        self.mined()
     }
 
     fn mined(&mut self) -> Receipt {
@@ -209,6 +230,46 @@ impl World {
         self.chain.burn(u32::try_from(blocks).expect("few blocks"));
     }
 
+    /// What each contract keeps, but for its place in the chain of events.
+    fn kept(&self) -> [BTreeMap<String, String>; 4] {
+        CONTRACTS.map(|name| {
+            let data = self.chain.contract_data(&self.tip(), &contract(name));
+            let mut data = data.expect("a state");
+            data.retain(|key, _| !key.ends_with("::seq") && !key.ends_with("::head"));
+            data
+        })
+    }
+
+    /// A contract prints once for each change that it keeps, and not at all when a call fails.
+    fn check_prints(
+        &self,
+        receipt: &Receipt,
+        function: &str,
+        before: &[BTreeMap<String, String>; 4],
+    ) {
+        let prints: Vec<_> = receipt.events.iter().filter_map(SimEvent::print).collect();
+        for ((name, before), after) in CONTRACTS.iter().zip(before).zip(self.kept()) {
+            let id = contract(name).to_string();
+            let printed = prints.iter().filter(|(by, _)| *by == id).count();
+            let changed = *before != after;
+            if receipt.status != TxStatus::Success {
+                assert_eq!((changed, printed), (false, 0), "{name} {function}");
+                continue;
+            }
+            // An action that concerns the multisig itself is told of twice: that it ran, and what it did.
+            let most = if function == "execute" && *name == "freelance-security" {
+                2
+            } else {
+                1
+            };
+            assert!(printed <= most, "{name} {function} prints {printed} times");
+            assert!(
+                printed > 0 || !changed,
+                "{name} {function} changes silently"
+            );
+        }
+    }
+
     /// One call in a block of its own.
     pub fn receipt(
         &mut self,
@@ -226,10 +287,13 @@ impl World {
             call(&contract(name), function, arguments),
             conditions,
         );
+        let before = self.kept();
         self.chain
             .submit(&tx.encode())
             .unwrap_or_else(|e| panic!("{name} {function}: {e}"));
-        self.mined()
+        let receipt = self.mined();
+        self.check_prints(&receipt, function, &before);
+        receipt
     }
 
     pub fn try_call(
@@ -345,11 +409,11 @@ impl World {
     }
 
     pub fn tokens(&self, who: &Principal) -> u128 {
-        match self.read(
-            "test-token",
-            "get-balance",
-            &[Value::Principal(who.clone())],
-        ) {
+        self.tokens_of("test-token", who)
+    }
+
+    pub fn tokens_of(&self, token: &str, who: &Principal) -> u128 {
+        match self.read(token, "get-balance", &[Value::Principal(who.clone())]) {
             Value::Ok(n) => n.as_u128().expect("a balance"),
             other => panic!("{other}"),
         }

@@ -1,0 +1,6 @@
+//! Thirty weaknesses that escrow contracts of this kind have had, each tried on these.
+
+mod data;
+mod funds;
+mod governance;
+mod view;
