@@ -1,6 +1,6 @@
 //! Power that one could take, or that does nothing.
 
-use stxworx_clarity::codec::{Principal, Value};
+use stxworx_clarity::codec::Value;
 use stxworx_clarity::market::{Actor, SOURCES};
 use stxworx_clarity::simnet::TxStatus;
 
@@ -142,24 +142,4 @@ fn w15_bitcoins_height_is_the_only_clock() {
     w.fails(1509, "signer-1", SECURITY, "execute", &[id.clone(), NONE]);
     w.burn(144);
     w.ok("signer-1", SECURITY, "execute", &[id, NONE]);
-}
-
-#[test]
-fn the_treasury_pays_nobody_from_an_empty_account() {
-    let mut w = World::ready();
-    let token_id = Some(Principal::Contract(contract("test-token")));
-    let budget = Args {
-        p1: token_id.clone(),
-        n: [5_000, 100, 0, 0],
-        ..Args::default()
-    };
-    w.governed("set-budget", budget);
-    let spend = Args {
-        p1: Some(who("stranger")),
-        p2: token_id,
-        n: [5_000, 0, 0, 0],
-        ..Args::default()
-    };
-    let outcome = w.try_governed("spend", spend, some(token("test-token")));
-    assert_eq!(outcome, Outcome::Err(1591));
 }

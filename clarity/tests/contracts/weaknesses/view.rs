@@ -160,32 +160,7 @@ fn w25_what_was_paid_and_what_went_back_are_counted_apart() {
 #[test]
 fn w26_errors_are_the_contracts_own() {
     let mut w = World::ready();
-    // All that the client has is locked, ten milestones at a time; then there is too little.
-    let full = [1_000_000_000_000; 10];
-    for _ in 0..9 {
-        let arguments = w.opening(&full, 20, NONE);
-        w.does("other-client", "open-project", &arguments);
-    }
-    let arguments = w.opening(&full, 20, NONE);
-    w.cannot(1290, "other-client", "open-project", &arguments);
-    let tokens = w.opening(&[10_000], 20, some(token("test-token")));
-    w.cannot(1291, "other-client", "open-project", &tokens);
-    // A token that keeps a part of what it moves.
-    let skimming = source("test-token").replace(
-        "(ft-transfer? test-token amount",
-        "(ft-transfer? test-token (/ amount u2)",
-    );
-    w.deploy("skimmer", &skimming);
-    let args = Args {
-        p1: Some(Principal::Contract(contract("skimmer"))),
-        b: true,
-        n: [1_000_000, 8, 0, 0],
-        ..Args::default()
-    };
-    w.governed("set-asset", args);
-    w.ok("client", "skimmer", "mint", &[u(1_000_000), p("client")]);
-    let arguments = w.opening(&[10_000], 20, some(token("skimmer")));
-    w.cannot(1292, "client", "open-project", &arguments);
+    crate::error_codes::logic::money(&mut w);
     // Numbers at the edge are refused, not broken on.
     let id = w.active(&[10_000]);
     w.cannot(
