@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
     tags(
         (name = "chain", description = "Blocks, transactions and events"),
         (name = "contracts", description = "Followed contracts and projected states"),
+        (name = "marketplace", description = "Projects, users, badges, governance and money, as the contracts tell of them"),
         (name = "mirror", description = "The mirror itself"),
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")

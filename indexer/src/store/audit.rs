@@ -42,6 +42,13 @@ impl Verdict {
             Self::NoCursor => "no_cursor",
         }
     }
+
+    /// From its stored form.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Proved, Self::Differs, Self::NoCursor]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == name)
+    }
 }
 
 /// Every contract's chain at the canonical tip; all of one statement, so of one tip.

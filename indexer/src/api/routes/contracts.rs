@@ -7,12 +7,14 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::completeness::{self, ProofView};
 use super::projections::{self, StateView};
 use crate::api::error::{ApiError, Early, Problem, Problems};
 use crate::api::params::{self, AtBlockParams, PageParams, Params};
 use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::{Answer, Page};
+use crate::store::read::completeness::EVENT_CHAIN;
 use crate::store::read::contract::{ACTIVITY, CURSOR};
 use crate::store::read::{contract, projection};
 
@@ -25,8 +27,8 @@ struct ContractView {
     followed: bool,
     /// What has happened at it; null before the first event.
     activity: Option<StateView>,
-    /// Head of the chain of events that the contract itself keeps; null if it keeps none. Compare it
-    /// with the contract's own read-only answer at the same block to prove that no event is missing.
+    /// How many of its prints are mirrored, and the head of a hash chain over them; null before the first.
+    /// Two mirrors that agree on it have the same prints.
     cursor: Option<StateView>,
 }
 
@@ -127,12 +129,26 @@ pub(super) async fn contract(
     Ok(reader.answer(view))
 }
 
-/// Head of a contract's own chain of events, as the mirror has it.
+/// How far a contract's prints are mirrored, and the proof of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct CursorView {
+    #[serde(flatten)]
+    state: StateView,
+    /// The chain of events that the contract itself keeps, as the mirror has it: `seq` and `head` are
+    /// what its `get-cursor` returns at the same block. Null if the contract keeps none.
+    event_chain: Option<StateView>,
+    /// The newest comparison of that chain with the contract's own cursor, made by asking a node. It does
+    /// not go back with `at_block`. Null before the first.
+    proof: Option<ProofView>,
+}
+
+/// How far a contract's prints are mirrored: their count and hash chain, the chain that the contract keeps
+/// itself, and its newest proof.
 #[utoipa::path(
     get, path = "/v1/contracts/{id}/cursor", tag = "contracts", operation_id = "contract_cursor",
     params(("id" = String, Path, description = "The contract id"), AtBlockParams),
     responses(
-        (status = 200, description = "The cursor", body = Answer<StateView>),
+        (status = 200, description = "The cursor", body = Answer<CursorView>),
         (status = 304, description = "The client's copy is current"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`fork_changed`", body = Problem, content_type = "application/problem+json"),
@@ -146,9 +162,17 @@ pub(super) async fn cursor(
 ) -> Result<Response, Early> {
     params.allow(&[params::AT_BLOCK])?;
     let id = params::contract("id", &id)?;
-    let mut reader = Reader::open(&state, &params).await?;
+    let mut reader = Reader::open_untagged(&state, &params).await?;
+    let mut proofs = completeness::proof(&mut reader, id).await?;
+    reader.tag(&params, &completeness::tag(&proofs))?;
     reader.stand_at(&params).await?;
-    let view = projections::one(&mut reader, CURSOR, id).await?;
-    let view = view.ok_or_else(|| ApiError::not_found("this contract keeps no chain of events"))?;
+    let state = projections::one(&mut reader, CURSOR, id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("no print of this contract is mirrored"))?;
+    let view = CursorView {
+        state,
+        event_chain: projections::one(&mut reader, EVENT_CHAIN, id).await?,
+        proof: proofs.pop().map(ProofView::try_from).transpose()?,
+    };
     Ok(reader.answer(view))
 }

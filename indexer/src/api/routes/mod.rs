@@ -1,10 +1,12 @@
 //! The routes. Those that read the chain are bounded in number and time; health checks are not.
 
 mod blocks;
+mod completeness;
 mod contracts;
 mod docs;
 mod events;
 mod health;
+mod market;
 mod projections;
 mod reorgs;
 mod status;
@@ -32,6 +34,25 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
         .routes(routes!(projections::entity))
         .routes(routes!(projections::history))
         .routes(routes!(reorgs::list))
+        .routes(routes!(completeness::completeness))
+        .merge(marketplace())
+}
+
+/// Routes that read the marketplace.
+fn marketplace() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(market::projects::list))
+        .routes(routes!(market::projects::project))
+        .routes(routes!(market::timeline::timeline))
+        .routes(routes!(market::profiles::profile))
+        .routes(routes!(market::badges::list))
+        .routes(routes!(market::badges::badge))
+        .routes(routes!(market::governance::actions))
+        .routes(routes!(market::governance::action))
+        .routes(routes!(market::governance::signers))
+        .routes(routes!(market::money::assets))
+        .routes(routes!(market::money::treasury))
+        .routes(routes!(market::money::settings))
 }
 
 /// Routes that answer under any load.

@@ -84,6 +84,7 @@ pub(super) async fn entities(
         at: reader.bound(),
         after,
         limit: page.limit,
+        ..EntityFilter::default()
     };
     let found = projection::entities(reader.connection(), &filter).await?;
     let last = found

@@ -3,6 +3,7 @@
 
 mod answers;
 mod frame;
+mod market;
 mod pages;
 mod schema;
 
@@ -166,6 +167,13 @@ impl Bed {
 
     pub(super) async fn sql(&self, statements: &'static str) {
         sqlx::raw_sql(statements)
+            .execute(&self.writer)
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn run(&self, statements: String) {
+        sqlx::raw_sql(AssertSqlSafe(statements))
             .execute(&self.writer)
             .await
             .unwrap();

@@ -3,7 +3,7 @@
 use super::{Bed, CONTRACT, OTHER, hash};
 
 /// Reads every page behind `path`, doing `between` after the first.
-async fn walk(bed: &Bed, path: &str, field: &str) -> Vec<serde_json::Value> {
+pub(super) async fn walk(bed: &Bed, path: &str, field: &str) -> Vec<serde_json::Value> {
     let mut rows = Vec::new();
     let mut cursor = String::new();
     loop {

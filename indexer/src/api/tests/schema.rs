@@ -3,29 +3,44 @@
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
 
+use super::market::seed::{marketplace, who};
 use super::{Bed, CONTRACT, get, hash, state, well};
+use crate::project::market::testing::contract;
 
 /// All routes, so that none appears or vanishes unnoticed.
-const PATHS: [&str; 19] = [
+const PATHS: [&str; 32] = [
     "/docs",
     "/health/lag",
     "/health/live",
     "/health/ready",
     "/v1/blocks",
     "/v1/blocks/{id}",
+    "/v1/assets",
+    "/v1/badges",
+    "/v1/badges/{id}",
+    "/v1/completeness",
     "/v1/contracts",
     "/v1/contracts/{id}",
     "/v1/contracts/{id}/cursor",
     "/v1/events",
+    "/v1/governance/actions",
+    "/v1/governance/actions/{id}",
+    "/v1/governance/signers",
     "/v1/openapi.json",
+    "/v1/profiles/{principal}",
     "/v1/projections/{name}",
     "/v1/projections/{name}/{entity}",
     "/v1/projections/{name}/{entity}/history",
+    "/v1/projects",
+    "/v1/projects/{id}",
+    "/v1/projects/{id}/timeline",
     "/v1/reorgs",
+    "/v1/settings",
     "/v1/status",
     "/v1/transactions",
     "/v1/transactions/{txid}",
     "/v1/transactions/{txid}/events",
+    "/v1/treasury",
 ];
 
 fn document() -> Value {
@@ -35,26 +50,57 @@ fn document() -> Value {
 fn concrete(path: &str) -> String {
     let id = if path.contains("/contracts/") {
         CONTRACT
-    } else {
+    } else if path.contains("/blocks/") {
         "latest"
+    } else {
+        "1"
     };
     path.replace("{id}", id)
         .replace("{txid}", &hash("txa5.0"))
         .replace("{name}", "contract_cursor")
         .replace("{entity}", CONTRACT)
+        .replace("{principal}", &who(2))
 }
 
-fn example(parameter: &str) -> &str {
-    match parameter {
-        "limit" => "2",
-        "order" => "asc",
-        "contract" => CONTRACT,
-        "type" => "contract_event",
-        "topic" => "created",
-        "status" => "success",
-        "kind" => "contract_call",
-        _ => "3",
+fn example(path: &str, parameter: &str) -> String {
+    let deployed = |name| contract(&format!("freelance-{name}"));
+    match (path, parameter) {
+        (_, "limit") => "2".to_owned(),
+        (_, "order") => "asc".to_owned(),
+        ("/v1/projects", "status") => "open".to_owned(),
+        ("/v1/governance/actions", "status") => "pending".to_owned(),
+        (_, "status") => "success".to_owned(),
+        ("/v1/transactions", "kind") => "contract_call".to_owned(),
+        ("/v1/events" | "/v1/transactions", "contract") => CONTRACT.to_owned(),
+        (_, "contract") if path.contains("badges") => deployed("badges"),
+        (_, "contract") if path.contains("governance") => deployed("security"),
+        (_, "contract") if path.contains("profiles") => deployed("data"),
+        (_, "contract") => deployed("logic"),
+        (_, "client" | "freelancer" | "arbiter" | "owner" | "treasury") => who(2),
+        (_, "asset") => "stx".to_owned(),
+        (_, "type") => "contract_event".to_owned(),
+        (_, "topic") => "created".to_owned(),
+        (_, "txid") => hash("txa5.0"),
+        // A height at which all of it is there.
+        (_, "at_block") => "4".to_owned(),
+        _ => "3".to_owned(),
     }
+}
+
+/// The parts of a flattened object as one object.
+fn joined(document: &Value, parts: &[Value]) -> Value {
+    let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
+    for part in parts {
+        let part = match part["$ref"].as_str() {
+            Some(reference) => document
+                .pointer(reference.trim_start_matches('#'))
+                .unwrap_or_else(|| panic!("{reference}")),
+            None => part,
+        };
+        properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    serde_json::json!({ "type": "object", "properties": properties, "required": required })
 }
 
 /// Is `value` of this schema? Knows the part of JSON Schema that the document uses.
@@ -67,6 +113,9 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
             value,
             place,
         );
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        return check(document, &joined(document, parts), value, place);
     }
     if let Some(either) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         let fits = either
@@ -137,7 +186,10 @@ fn the_document_lists_every_route_and_explains_every_field() {
     sorted.sort_unstable();
     assert_eq!(sorted, expected);
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-        for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let flattened = schema["allOf"].as_array().into_iter().flatten();
+        let objects = std::iter::once(schema).chain(flattened);
+        let fields = objects.filter_map(|object| object["properties"].as_object());
+        for (field, schema) in fields.flatten() {
             let text = schema
                 .get("description")
                 .or(schema["oneOf"].pointer("/0/description"));
@@ -169,6 +221,7 @@ async fn every_documented_path_answers_in_its_shape() {
     let Some(bed) = Bed::new("schema").await else {
         return;
     };
+    marketplace(&bed).await;
     bed.switch().await;
     let document = document();
     for path in PATHS {
@@ -187,11 +240,7 @@ async fn every_documented_path_answers_in_its_shape() {
                 continue;
             }
             assert_eq!(parameter["required"], false, "{path} {name}");
-            let value = if name == "txid" {
-                hash("txa5.0")
-            } else {
-                example(name).to_owned()
-            };
+            let value = example(path, name);
             let reply = bed.get(&format!("{}?{name}={value}", concrete(path))).await;
             let expected = if name == "cursor" { 400 } else { 200 };
             assert_eq!(reply.status, expected, "{path}?{name}: {}", reply.text);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::security::SecurityEvent;
+use utoipa::ToSchema;
 
 use super::{seen, small};
 use crate::model::{Block, FollowSet, TxId};
@@ -14,7 +15,7 @@ pub struct Actions;
 
 /// Where an action stands. That it has expired, or belongs to an epoch that is over, follows from
 /// `expires`, `epoch` and the chain's height, and is no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionStatus {
     /// May be approved, and executed when it is due.
@@ -27,7 +28,7 @@ pub enum ActionStatus {
 }
 
 /// An action.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionState {
     /// Its number.
     pub id: u64,
@@ -38,6 +39,7 @@ pub struct ActionState {
     /// 1 critical, 2 routine, 3 emergency.
     pub class: u64,
     /// Its arguments, by the contract's names.
+    #[schema(value_type = Object)]
     pub args: serde_json::Value,
     /// Who proposed it.
     pub proposer: String,
@@ -54,6 +56,7 @@ pub struct ActionState {
     /// Where it stands.
     pub status: ActionStatus,
     /// The transaction that executed it.
+    #[schema(value_type = Option<String>)]
     pub executed: Option<TxId>,
 }
 

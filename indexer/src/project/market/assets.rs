@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::logic::LogicEvent;
+use utoipa::ToSchema;
 
 use super::{Units, asset_name, name_of, seen, small};
 use crate::model::change::position;
@@ -16,7 +17,7 @@ use crate::project::{Fact, Projection, Violation};
 pub struct Assets;
 
 /// An asset of an escrow, in base units.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssetState {
     /// The escrow.
     pub contract: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stxworx_clarity::codec::Value;
 use stxworx_clarity::events::badges::BadgesEvent;
 use stxworx_clarity::events::{self, Event as Typed};
+use utoipa::ToSchema;
 
 use super::{hex0x, name_of, prints, seen, small};
 use crate::model::change::position;
@@ -18,7 +19,7 @@ pub struct Badges;
 const TOKEN: &str = "badge";
 
 /// A badge.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BadgeState {
     /// The token's number.
     pub id: u64,
@@ -31,6 +32,7 @@ pub struct BadgeState {
     /// `mint` or `claim`.
     pub via: String,
     /// The transaction that minted it.
+    #[schema(value_type = Option<String>)]
     pub minted: Option<TxId>,
     /// Height of the block that minted it.
     pub minted_height: u32,

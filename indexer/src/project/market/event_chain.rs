@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use super::{Units, prints};
 use crate::model::change::position;
@@ -16,11 +17,12 @@ use crate::project::{Fact, Projection, Violation};
 pub struct EventChain;
 
 /// Where a contract's chain of events stands.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventChainState {
     /// Number of the newest event.
     pub seq: Units,
     /// SHA-256 of the newest event.
+    #[schema(value_type = String)]
     pub head: Digest,
     /// The first number that this mirror saw: 1, unless it began after the contract's deployment.
     pub from_seq: Units,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::data::DataEvent;
+use utoipa::ToSchema;
 
 use super::{Units, asset_name, hex0x, seen, small};
 use crate::model::{Block, FollowSet};
@@ -15,7 +16,7 @@ use crate::project::{Fact, Projection};
 pub struct Profiles;
 
 /// A user.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProfileState {
     /// Who.
     pub user: String,
@@ -42,7 +43,7 @@ pub struct ProfileState {
 }
 
 /// An attestation.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct XAccount {
     /// Hash of the account's name.
     pub handle_hash: String,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::logic::LogicEvent;
+use utoipa::ToSchema;
 
 use super::{Units, asset_name, hex0x, seen, small};
 use crate::model::{Block, FollowSet, TxId};
@@ -13,7 +14,7 @@ use crate::project::{Fact, Projection, Violation};
 pub struct Projects;
 
 /// Where a project stands; the numbers are the contract's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectStatus {
     /// Locked, not accepted yet.
@@ -32,7 +33,7 @@ pub enum ProjectStatus {
 }
 
 /// Where a milestone stands; the numbers are the contract's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MilestoneStatus {
     /// Work is to be handed in.
@@ -51,7 +52,7 @@ pub enum MilestoneStatus {
 }
 
 /// A project.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectState {
     /// Its number at the contract.
     pub id: u64,
@@ -90,10 +91,12 @@ pub struct ProjectState {
     /// Hash of the description.
     pub meta: String,
     /// The transaction that opened it.
+    #[schema(value_type = Option<String>)]
     pub opened: Option<TxId>,
     /// Height of the block that opened it.
     pub opened_height: u32,
     /// The transaction that ended it.
+    #[schema(value_type = Option<String>)]
     pub closed: Option<TxId>,
     /// How it ended before it was accepted: `cancelled` by the client or `declined` by the freelancer.
     pub cancelled: Option<String>,
@@ -108,7 +111,7 @@ pub struct ProjectState {
 }
 
 /// A milestone.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Milestone {
     /// Its number, from 1.
     pub m: u64,
@@ -137,11 +140,12 @@ pub struct Milestone {
     /// Base units back to the client.
     pub refund: Units,
     /// The transaction that settled it.
+    #[schema(value_type = Option<String>)]
     pub settled: Option<TxId>,
 }
 
 /// An offer to settle.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Offer {
     /// Who offers.
     pub by: String,

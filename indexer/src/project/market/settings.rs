@@ -7,6 +7,7 @@ use stxworx_clarity::events::data::DataEvent;
 use stxworx_clarity::events::logic::LogicEvent;
 use stxworx_clarity::events::security::SecurityEvent;
 use stxworx_clarity::events::{self, Event as Typed};
+use utoipa::ToSchema;
 
 use super::{Seen, asset_name, name_of, prints, small};
 use crate::model::{Block, FollowSet, TxId};
@@ -17,15 +18,17 @@ use crate::project::{Fact, Projection};
 pub struct Settings;
 
 /// A setting.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SettingState {
     /// The event's name.
     pub topic: String,
     /// The event's data.
+    #[schema(value_type = Object)]
     pub value: serde_json::Value,
     /// Burn height at which it was set.
     pub burn_height: u64,
     /// The transaction that set it.
+    #[schema(value_type = Option<String>)]
     pub txid: Option<TxId>,
 }
 

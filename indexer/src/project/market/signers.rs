@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::Event as Typed;
 use stxworx_clarity::events::security::SecurityEvent;
+use utoipa::ToSchema;
 
 use super::{seen, small};
 use crate::model::{Block, FollowSet};
@@ -13,7 +14,7 @@ use crate::project::{Fact, Projection};
 pub struct Signers;
 
 /// The signers of now.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignersState {
     /// Rises with each change; actions of another epoch are over.
     pub epoch: u64,

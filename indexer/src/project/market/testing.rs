@@ -26,7 +26,7 @@ pub fn text(text: &str) -> Ascii {
 }
 
 /// Prints with the links that the contracts would make.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Printer {
     heads: BTreeMap<&'static str, (u128, [u8; 32])>,
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stxworx_clarity::events::logic::LogicEvent;
 use stxworx_clarity::events::security::SecurityEvent;
 use stxworx_clarity::events::{self, Event as Typed};
+use utoipa::ToSchema;
 
 use super::{Units, asset_name, name_of, prints};
 use crate::model::change::position;
@@ -15,7 +16,7 @@ use crate::project::{Fact, Projection};
 pub struct Treasury;
 
 /// A treasury's income and spending in one asset, base units.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TreasuryState {
     /// Fees of settled milestones.
     pub fees: Units,
@@ -26,6 +27,7 @@ pub struct TreasuryState {
     /// How many such payments.
     pub spend_count: u64,
     /// The last movement.
+    #[schema(value_type = Option<String>)]
     pub last: Option<TxId>,
 }
 

@@ -37,6 +37,18 @@ impl Serialize for Units {
     }
 }
 
+impl utoipa::PartialSchema for Units {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("Base units of an asset, in decimal digits."))
+            .pattern(Some("^[0-9]+$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Units {}
+
 impl<'de> Deserialize<'de> for Units {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

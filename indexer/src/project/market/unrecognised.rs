@@ -2,6 +2,7 @@
 //! this says how many there are, and why.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{name_of, prints};
 use crate::model::change::position;
@@ -13,7 +14,7 @@ use crate::project::{Fact, Projection};
 pub struct Unrecognised;
 
 /// How many, and the last one.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnrecognisedState {
     /// So far.
     pub count: u64,
@@ -22,13 +23,14 @@ pub struct UnrecognisedState {
 }
 
 /// A print that is not of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stranger {
     /// Why.
     pub reason: String,
     /// Its topic, if it has one.
     pub topic: Option<String>,
     /// Its transaction.
+    #[schema(value_type = String)]
     pub txid: TxId,
     /// Its place in the transaction.
     pub ordinal: u32,

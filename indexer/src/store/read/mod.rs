@@ -6,7 +6,9 @@
 
 pub mod block;
 pub mod contract;
+pub mod completeness;
 pub mod event;
+pub mod market;
 pub mod projection;
 pub mod reorg;
 pub mod snapshot;

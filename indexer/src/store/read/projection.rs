@@ -1,5 +1,6 @@
 //! Projections: states of entities, now, at a block, and over time.
 
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{Hex, Order, ReadError, Rows, Uint, Ulong, collect};
@@ -75,7 +76,7 @@ pub async fn at_height(
 }
 
 /// Which entities, and where the page begins.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EntityFilter {
     /// Local number of the projection.
     pub projection: i16,
@@ -85,6 +86,10 @@ pub struct EntityFilter {
     pub after: String,
     /// At most this many.
     pub limit: u32,
+    /// Entities whose name begins so.
+    pub prefix: Option<String>,
+    /// States that contain this JSON.
+    pub matching: Option<Value>,
 }
 
 /// A page of entities by name, each with its state at a canonical height.
@@ -114,6 +119,8 @@ pub async fn entities(
         ) v
         join block b on b.id = v.block_id
         where k.projection = $1 and k.entity > $3
+          and ($5::text is null or starts_with(k.entity, $5))
+          and ($6::jsonb is null or v.state @> $6)
         order by k.entity
         limit $4
         "#,
@@ -121,6 +128,8 @@ pub async fn entities(
         filter.at,
         filter.after,
         i64::from(filter.limit) + 1,
+        filter.prefix.as_deref(),
+        filter.matching.as_ref(),
     )
     .fetch(connection);
     collect(rows, filter.limit, |row| row.state.len())
