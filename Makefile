@@ -32,6 +32,7 @@ test: setup ## Run all tests
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench mirror -- $(ARGS)
 	$(CARGO) bench --locked -p stxworx-clarity --bench codec
+	$(CARGO) bench --locked -p stxworx --bench marketplace
 
 .PHONY: fmt
 fmt: ## Format the code
