@@ -296,18 +296,18 @@ pub async fn assert_projections_are_the_models(db: &TestDb, history: &History) -
     // Block 0 has no contracts; from block 1 on they are there, all of them.
     for (number, block) in canonical.iter().enumerate().skip(1) {
         let id = hex::encode(block.header.id);
-        if (number - 1) % STRETCH == 0 {
+        if (number - 1).is_multiple_of(STRETCH) {
             rows = states(db, number, number + STRETCH).await;
         }
         for (name, entity, state) in rows.remove(&id).unwrap_or_default() {
             mirror.insert((name, entity), state);
         }
         let last = number + 1 == canonical.len();
-        if number % step != 0 && !last {
+        if !number.is_multiple_of(step) && !last {
             continue;
         }
         let after = image(history.model(&block.header.id));
-        let whole = (number / step) % EVERYTHING_EVERY == 0 || last;
+        let whole = (number / step).is_multiple_of(EVERYTHING_EVERY) || last;
         for (key, expected) in &after {
             if !whole && before.get(key) == Some(expected) {
                 continue;

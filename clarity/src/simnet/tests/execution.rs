@@ -222,7 +222,7 @@ proptest! {
             let payload = Payload::TokenTransfer { recipient: to.principal(), amount, memo: [0; 34] };
             // Refused ones cost nothing.
             let _ = chain.submit(&from.sign(nonce, fee, payload, Conditions::None).encode());
-            if nonce % 3 == 0 {
+            if nonce.is_multiple_of(3) {
                 fees += fees_of(&chain.mine(50).expect("a block"));
             }
         }
