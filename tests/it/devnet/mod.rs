@@ -3,6 +3,7 @@
 mod compare;
 mod history;
 mod node;
+mod shape;
 
 use stxworx::post::Order;
 use stxworx::recording::Entry;
