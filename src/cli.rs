@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use stxworx_indexer::error_chain;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,9 @@ enum Command {
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
     Workload(WorkloadArgs),
+    /// Prepare the platform's contracts for a deployment.
+    #[command(subcommand)]
+    Contracts(ContractsCommand),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -215,6 +218,35 @@ pub struct RebuildArgs {
 }
 
 #[derive(Debug, Subcommand)]
+enum ContractsCommand {
+    /// Write the sources to deploy on a network of value: without the test token, and with your signers.
+    Render(RenderArgs),
+}
+
+/// Options of `contracts render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Where to: testnet or mainnet.
+    #[arg(long, value_enum)]
+    pub network: DeployTo,
+    /// One of the five first signers: an address, or a contract that signs. Give it five times.
+    #[arg(long = "signer", value_name = "PRINCIPAL", required = true)]
+    pub signers: Vec<String>,
+    /// Folder for the sources; it is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// A network to deploy on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeployTo {
+    /// Addresses ST and SN.
+    Testnet,
+    /// Addresses SP and SM.
+    Mainnet,
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Every setting as it is in force, with its origin; secrets hidden.
     Dump(OutputArgs),
@@ -349,6 +381,7 @@ async fn dispatch(
             crate::workload::run(&args).map_err(CommandError::other)?;
             Ok(Outcome::Done)
         }
+        Command::Contracts(ContractsCommand::Render(args)) => commands::contracts::render(&args),
         Command::Config(ConfigCommand::Dump(args)) => {
             commands::config::dump(config, args.output);
             Ok(Outcome::Done)

@@ -4,6 +4,7 @@
 //! [`codec`] turns bytes into types and back. Everything is synchronous and pure: no clock, no I/O.
 
 pub mod codec;
+pub mod contracts;
 pub mod events;
 pub mod rng;
 #[cfg(feature = "devnet")]

@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub mod config;
+pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
 pub mod migrate;

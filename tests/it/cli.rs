@@ -352,3 +352,46 @@ fn a_daemon_that_waits_for_its_database_can_be_ended() {
         assert!(code.is_some(), "it ended by a signal and not in order");
     });
 }
+
+#[test]
+fn contracts_are_rendered_with_their_signers_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("rendered");
+    let out = out.to_str().unwrap();
+    let signer = |n: u8| {
+        let principal = stxworx_clarity::codec::StandardPrincipal::new(26, [n; 20]);
+        principal.unwrap().to_string()
+    };
+    let render = |signers: &[String]| {
+        let mut arguments = vec!["contracts", "render", "--network", "testnet", "--out", out];
+        for signer in signers {
+            arguments.extend(["--signer", signer]);
+        }
+        run_command(&arguments)
+    };
+    let mut signers: Vec<_> = (1..=5).map(signer).collect();
+    for (bad, words) in [
+        (&signers[..4], "5 signers, not with 4"),
+        (&["somebody".to_owned()][..], "\"somebody\" is no principal"),
+    ] {
+        let refused = render(bad);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains(words), "{}", stderr(&refused));
+        assert!(!std::path::Path::new(out).exists());
+    }
+    let rendered = render(&signers);
+    assert_eq!(rendered.status.code(), Some(0), "{}", stderr(&rendered));
+    assert_eq!(stdout(&rendered).lines().count(), 5);
+    let path = format!("{out}/freelance-security.clar");
+    let source = std::fs::read_to_string(&path).unwrap();
+    assert!(signers.iter().all(|s| source.contains(&format!("'{s}"))));
+    assert_eq!(render(&signers).status.code(), Some(0), "the same again");
+    signers[0] = signer(9);
+    let refused = render(&signers);
+    assert!(
+        stderr(&refused).contains("is there already"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), source);
+}

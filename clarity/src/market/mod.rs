@@ -7,15 +7,14 @@
 mod governance;
 mod keys;
 mod people;
-mod sources;
 #[cfg(test)]
 mod tests;
 mod view;
 mod work;
 
+pub use crate::contracts::SOURCES;
 pub(crate) use keys::secret_key;
 pub use keys::{Actor, Conditions, call, deploy};
-pub use sources::SOURCES;
 pub use view::Contracts;
 
 use crate::codec::transaction::{Payload, PostCondition};
