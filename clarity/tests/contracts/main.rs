@@ -3,5 +3,6 @@
 mod error_codes;
 mod governance;
 mod life;
+mod lint;
 mod weaknesses;
 mod world;
