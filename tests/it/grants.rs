@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stxworx::post::Order;
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, PipelineConfig};
-use stxworx_indexer::store::inbox::{BodyWriter, Endpoint};
+use stxworx_indexer::store::inbox::{self, Endpoint, Provenance, Source};
 use stxworx_indexer::store::{self, Access};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -179,10 +179,8 @@ async fn put_all(pool: &sqlx::PgPool, small: &SmallChain) {
             .into_iter()
             .find(|e| format!("/{}", e.path()) == entry.path)
             .unwrap();
-        let mut writer = BodyWriter::new().unwrap();
-        writer.write(pool, &entry.body).await.unwrap();
-        writer
-            .store(pool, endpoint)
+        let from = Provenance::whole(Source::Observer);
+        inbox::put(pool, endpoint, from, &entry.body)
             .await
             .unwrap_or_else(|e| panic!("{}", stxworx_indexer::error_chain(&e)));
     }

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use stxworx_clarity::codec::transaction::{Payload, Transaction as StacksTransaction};
+use stxworx_clarity::codec::transaction::{Payload, PayloadKind, Transaction as StacksTransaction};
 
 use super::event::decode_event;
-use super::payload::{Event as RawEvent, NewBlock, Transaction as RawTransaction};
+use super::payload::{Event as RawEvent, Facts, NewBlock, Transaction as RawTransaction};
 use super::{DecodeError, Place, field, hash, height, hex_bytes};
 use crate::model::{
     Block, BlockHeader, ConsensusHash, Event, FollowSet, Mirror, Transaction, TxId, TxKind,
@@ -41,8 +41,14 @@ fn decode(body: &[u8], follow: Option<&FollowSet>) -> Result<Block, DecodeError>
         source,
     })?;
     let mut header = decode_header(&p)?;
-    let listed_transactions = count("transactions", p.transactions.len())?;
-    let listed_events = count("events", p.events.len())?;
+    let listed_transactions = match p.listed_transactions {
+        Some(listed) => listed,
+        None => count("transactions", p.transactions.len())?,
+    };
+    let listed_events = match p.listed_events {
+        Some(listed) => listed,
+        None => count("events", p.events.len())?,
+    };
 
     p.transactions.sort_by_key(|t| t.tx_index);
     if let Some(pair) = p
@@ -102,8 +108,16 @@ fn decode_header(p: &NewBlock<'_>) -> Result<BlockHeader, DecodeError> {
             .as_deref()
             .map(|text| hash(place, "consensus_hash", text))
             .transpose()?,
-        burn_view: None,
-        miner_txid: hash(place, "miner_txid", &p.miner_txid)?,
+        burn_view: p
+            .burn_view
+            .as_deref()
+            .map(|text| hash(place, "burn_view", text))
+            .transpose()?,
+        miner_txid: p
+            .miner_txid
+            .as_deref()
+            .map(|text| hash(place, "miner_txid", text))
+            .transpose()?,
         tenure_height: p
             .tenure_height
             .map(|h| height(place, "tenure_height", h))
@@ -138,6 +152,10 @@ fn decode_transaction(
         burnchain_op: None,
         vm_error: None,
     };
+    if let (Some(facts), true) = (&raw.facts, transaction.raw_tx.is_empty()) {
+        fill_from_facts(&mut transaction, facts, place)?;
+        return Ok((transaction, None));
+    }
     if transaction.raw_tx == BURNCHAIN_RAW_TX {
         transaction.kind = TxKind::BurnchainOp;
         return Ok((transaction, None));
@@ -153,6 +171,26 @@ fn decode_transaction(
 /// Postgres text holds no NUL; the node's prose could.
 pub(super) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+fn fill_from_facts(
+    transaction: &mut Transaction,
+    facts: &Facts<'_>,
+    place: Place,
+) -> Result<(), DecodeError> {
+    let kind = PayloadKind::ALL
+        .into_iter()
+        .find(|k| k.as_str() == facts.kind)
+        .ok_or_else(|| field(place, "facts.kind", "a kind of payload", &facts.kind))?;
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(clean);
+    transaction.kind = TxKind::Stacks(kind);
+    transaction.sender = Some(clean(&facts.sender));
+    transaction.sponsor = text(&facts.sponsor);
+    transaction.nonce = Some(facts.nonce);
+    transaction.fee = Some(facts.fee);
+    transaction.contract = text(&facts.contract);
+    transaction.function = text(&facts.function);
+    Ok(())
 }
 
 fn fill(transaction: &mut Transaction, decoded: &StacksTransaction) -> Option<ConsensusHash> {

@@ -29,10 +29,19 @@ pub struct NewBlock<'a> {
     pub burn_block_time: u64,
     #[serde(borrow, default)]
     pub consensus_hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub miner_txid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub miner_txid: Option<Cow<'a, str>>,
     #[serde(default)]
     pub tenure_height: Option<u64>,
+    /// What a tenure change says, for a source that does not know its bytes. A node does not write it.
+    #[serde(borrow, default)]
+    pub burn_view: Option<Cow<'a, str>>,
+    /// How many there were before the payload was cut down to what is followed. A node does not write it.
+    #[serde(default)]
+    pub listed_transactions: Option<u32>,
+    /// The same for events.
+    #[serde(default)]
+    pub listed_events: Option<u32>,
     #[serde(borrow)]
     pub transactions: Vec<Transaction<'a>>,
     #[serde(borrow)]
@@ -55,6 +64,27 @@ pub struct Transaction<'a> {
     pub burnchain_op: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub vm_error: Option<Cow<'a, str>>,
+    /// What its bytes would say, where `raw_tx` is empty because the source does not know them. A node does not write it.
+    #[serde(borrow, default)]
+    pub facts: Option<Facts<'a>>,
+}
+
+/// What a transaction is, without its bytes.
+#[derive(Debug, Deserialize)]
+pub struct Facts<'a> {
+    /// The codec's name for the kind of payload.
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub sender: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub sponsor: Option<Cow<'a, str>>,
+    pub nonce: u64,
+    pub fee: u64,
+    #[serde(borrow, default)]
+    pub contract: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub function: Option<Cow<'a, str>>,
 }
 
 /// One element of `events`: the common fields, and one typed body under the name that `type` gives.

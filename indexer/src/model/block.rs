@@ -35,8 +35,8 @@ pub struct BlockHeader {
     pub consensus_hash: Option<ConsensusHash>,
     /// The sortition up to which a tenure change in this block says it has seen Bitcoin.
     pub burn_view: Option<ConsensusHash>,
-    /// Winning block-commit of the sortition.
-    pub miner_txid: TxId,
+    /// Winning block-commit of the sortition; not every source knows it.
+    pub miner_txid: Option<TxId>,
     /// Coinbase height; absent in payloads of old nodes.
     pub tenure_height: Option<u32>,
 }
@@ -153,7 +153,7 @@ pub struct Transaction {
     pub contract: Option<String>,
     /// The function called.
     pub function: Option<String>,
-    /// SIP-005 bytes as the node sent them.
+    /// SIP-005 bytes; empty where the source does not know them. The id commits to them.
     pub raw_tx: Vec<u8>,
     /// The result as a serialised Clarity value.
     pub raw_result: Vec<u8>,

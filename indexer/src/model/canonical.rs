@@ -5,7 +5,9 @@
 //! fields; a field is a presence byte, then a fixed-width integer or a length (u32) and bytes, all big
 //! endian. `digest` = SHA-256(digest of the parent ‖ index block hash ‖ `rows_digest`), with a zero
 //! digest before the origin. Local numbers, times of arrival and the node's prose (`vm_error`) are
-//! left out, so that two honest mirrors of one chain agree.
+//! left out, and so is what not every source knows, so that two honest mirrors of one chain agree whoever
+//! told them: the identity commits to the consensus hash and a txid to the transaction's bytes; the tenure's
+//! height, its view and commit on Bitcoin, and the JSON of an operation sent there, say nothing about what happened.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -14,6 +16,9 @@ use super::block::{Block, BlockHeader, Transaction};
 use super::change::{Change, Version};
 use super::event::Event;
 use super::ids::{Digest, IndexBlockHash};
+
+/// Version of these rules, stored with the mirror. Raise it when the same rows would give other digests.
+pub const DIGEST_RULES: i32 = 2;
 
 /// Writes fields in the canonical form.
 #[derive(Default)]
@@ -74,11 +79,7 @@ fn header(e: &mut Encoder, block: &BlockHeader) {
         .int(block.block_time.map(Into::into))
         .bytes(block.burn_block_hash.as_bytes())
         .int(Some(block.burn_block_height.into()))
-        .int(Some(block.burn_block_time.into()))
-        .opt_bytes(block.consensus_hash.as_ref().map(|h| h.as_bytes()))
-        .opt_bytes(block.burn_view.as_ref().map(|h| h.as_bytes()))
-        .bytes(block.miner_txid.as_bytes())
-        .int(block.tenure_height.map(Into::into));
+        .int(Some(block.burn_block_time.into()));
 }
 
 fn transaction(e: &mut Encoder, t: &Transaction) {
@@ -93,9 +94,7 @@ fn transaction(e: &mut Encoder, t: &Transaction) {
         .int(t.fee.map(Into::into))
         .text(t.contract.as_deref())
         .text(t.function.as_deref())
-        .bytes(&t.raw_tx)
-        .bytes(&t.raw_result)
-        .text(t.burnchain_op.as_deref());
+        .bytes(&t.raw_result);
 }
 
 fn event(e: &mut Encoder, event: &Event) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest as _, Sha256};
+
 use super::block::{Block, Transaction};
 use super::event::Event;
 
@@ -28,6 +30,20 @@ pub struct FollowSet {
 }
 
 impl FollowSet {
+    /// SHA-256 over its parts: names what a payload was cut down to.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update([u8::from(self.mirror == Mirror::All)]);
+        for names in [&self.contracts, &self.principals] {
+            for name in names {
+                hasher.update(name.as_bytes());
+                hasher.update([0]);
+            }
+            hasher.update([1]);
+        }
+        hasher.finalize().into()
+    }
+
     /// Is this contract followed?
     pub fn follows_contract(&self, contract: &str) -> bool {
         self.contracts.contains(contract) || self.contracts.contains("*")

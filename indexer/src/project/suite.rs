@@ -46,7 +46,7 @@ fn header(height: u32) -> BlockHeader {
         burn_block_time: 1,
         consensus_hash: None,
         burn_view: None,
-        miner_txid: TxId([3; 32]),
+        miner_txid: Some(TxId([3; 32])),
         tenure_height: None,
     }
 }

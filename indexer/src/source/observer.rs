@@ -23,13 +23,19 @@ use tokio::sync::{Notify, Semaphore};
 use crate::metrics::Metrics;
 use crate::retry::Backoff;
 use crate::store::StoreError;
-use crate::store::inbox::{BodyWriter, Endpoint, Stored};
+use crate::store::inbox::{self, BodyWriter, Endpoint, Provenance, Source, Stored};
 
 /// Requests whose bodies are received at the same time; a node sends one after the other.
 const MAX_CONCURRENT: usize = 16;
 
 /// How long a request waits for a database that is away before it is told to come again.
 const STORE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A node's payloads are whole.
+const FROM: Provenance = Provenance {
+    source: Source::Observer,
+    scope: None,
+};
 
 /// Receives payloads.
 #[derive(Debug, Clone)]
@@ -207,7 +213,7 @@ impl Shared {
         }
         match large {
             Some(writer) => writer
-                .store(&self.observer.pool, endpoint)
+                .store(&self.observer.pool, endpoint, FROM)
                 .await
                 .map_err(|e| not_stored(&e)),
             None => self.store_held(endpoint, &held).await,
@@ -225,11 +231,7 @@ impl Shared {
         let deadline = Instant::now() + STORE_PATIENCE;
         let mut backoff = Backoff::default();
         loop {
-            let attempt = async {
-                let mut writer = BodyWriter::new()?;
-                writer.write(&self.observer.pool, body).await?;
-                writer.store(&self.observer.pool, endpoint).await
-            };
+            let attempt = async { inbox::put(&self.observer.pool, endpoint, FROM, body).await };
             match attempt.await {
                 Ok(stored) => return Ok(stored),
                 Err(error) if error.is_transient() && Instant::now() < deadline => {

@@ -154,7 +154,7 @@ async fn insert_blocks(tx: &mut PgConnection, blocks: &[BlockRows]) -> Result<()
         &column!(blocks, |b| long(b.block.header.burn_block_time)),
         &column!(blocks, |b| b.block.header.consensus_hash.map(|h| h.0.to_vec())) as &[Option<Vec<u8>>],
         &column!(blocks, |b| b.block.header.burn_view.map(|h| h.0.to_vec())) as &[Option<Vec<u8>>],
-        &column!(blocks, |b| b.block.header.miner_txid.0.to_vec()),
+        &column!(blocks, |b| b.block.header.miner_txid.map(|t| t.0.to_vec())) as &[Option<Vec<u8>>],
         &column!(blocks, |b| b.block.header.tenure_height.map(int)) as &[Option<i32>],
         &column!(blocks, |b| int(b.block.listed_transactions)),
         &column!(blocks, |b| int(b.block.listed_events)),

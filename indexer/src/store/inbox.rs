@@ -82,6 +82,59 @@ impl Endpoint {
 /// The last endpoint, by code, whose payloads are decoded; the statement that reads the inbox knows it too.
 const LAST_DECODED: i16 = Endpoint::DropMempoolTx as i16;
 
+/// Who delivered a payload. Codes are those of the column `inbox.source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i16)]
+pub enum Source {
+    /// A node, through its event observer.
+    Observer = 1,
+    /// A node's RPC.
+    Node = 2,
+    /// A Stacks API.
+    Api = 3,
+    /// An archive of events.
+    Archive = 4,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Self; 4] = [Self::Observer, Self::Node, Self::Api, Self::Archive];
+
+    /// Name in the configuration, in metrics and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observer => "observer",
+            Self::Node => "node",
+            Self::Api => "api",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// From the stored code.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| *s as i16 == code)
+    }
+}
+
+/// Where a payload is from, and how much of it there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provenance {
+    /// Who delivered it.
+    pub source: Source,
+    /// None for a whole payload; else [`crate::model::FollowSet::hash`] of the follow set that it was cut down to.
+    pub scope: Option<[u8; 32]>,
+}
+
+impl Provenance {
+    /// A whole payload.
+    pub fn whole(source: Source) -> Self {
+        Self {
+            source,
+            scope: None,
+        }
+    }
+}
+
 /// What has become of a payload. Codes are those of the column `inbox.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i16)]
@@ -216,19 +269,28 @@ impl BodyWriter {
     ///
     /// # Errors
     /// When the database fails; nothing of the body is kept then.
-    pub async fn store(mut self, pool: &PgPool, endpoint: Endpoint) -> Result<Stored, StoreError> {
+    pub async fn store(
+        mut self,
+        pool: &PgPool,
+        endpoint: Endpoint,
+        from: Provenance,
+    ) -> Result<Stored, StoreError> {
+        let scope = from.scope.as_ref().map(|s| &s[..]);
         let rest = self.encoder.finish().map_err(compression_failed)?;
         let sha256: [u8; 32] = self.hasher.finalize().into();
         let body_bytes = i64::try_from(self.bytes).unwrap_or(i64::MAX);
         let Some(mut spill) = self.spilled.take() else {
             let row = sqlx::query!(
-                r#"insert into inbox (endpoint, body_bytes, sha256, body) values ($1, $2, $3, $4)
+                r#"insert into inbox (endpoint, body_bytes, sha256, body, source, scope)
+                   values ($1, $2, $3, $4, $5, $6)
                    on conflict (sha256) do update set deliveries = inbox.deliveries + 1
                    returning id, deliveries = 1 as "new!""#,
                 endpoint as i16,
                 body_bytes,
                 &sha256[..],
-                rest
+                rest,
+                from.source as i16,
+                scope
             )
             .fetch_one(pool)
             .await
@@ -249,14 +311,16 @@ impl BodyWriter {
         .await
         .map_err(StoreError::db("store the end of a large body"))?;
         let new = sqlx::query_scalar!(
-            r#"insert into inbox (id, endpoint, body_bytes, sha256, body)
-               overriding system value values ($1, $2, $3, $4, $5)
+            r#"insert into inbox (id, endpoint, body_bytes, sha256, body, source, scope)
+               overriding system value values ($1, $2, $3, $4, $5, $6, $7)
                on conflict (sha256) do nothing returning id"#,
             spill.inbox_id,
             endpoint as i16,
             body_bytes,
             &sha256[..],
-            spill.first
+            spill.first,
+            from.source as i16,
+            scope
         )
         .fetch_optional(&mut *spill.transaction)
         .await
@@ -277,6 +341,21 @@ impl BodyWriter {
         .map_err(StoreError::db("count a repeated payload"))?;
         Ok(Stored::Again(id))
     }
+}
+
+/// Stores a payload that is in memory; when this returns it is durable.
+///
+/// # Errors
+/// When the database fails; nothing is kept then.
+pub async fn put(
+    pool: &PgPool,
+    endpoint: Endpoint,
+    from: Provenance,
+    body: &[u8],
+) -> Result<Stored, StoreError> {
+    let mut writer = BodyWriter::new()?;
+    writer.write(pool, body).await?;
+    writer.store(pool, endpoint, from).await
 }
 
 /// A stored payload, decompressed.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
+use crate::model::canonical::DIGEST_RULES;
 use crate::model::ids::HexError;
 use crate::model::{FollowSet, IndexBlockHash};
 use crate::project::{AnyProjection, EntityKey, States};
@@ -62,16 +63,17 @@ pub async fn claim(
         .await
         .map_err(StoreError::db("begin"))?;
     sqlx::query!(
-        "insert into mirror (network, follow) values ($1, $2) on conflict do nothing",
+        "insert into mirror (network, follow, digest_rules) values ($1, $2, $3) on conflict do nothing",
         network,
-        wanted
+        wanted,
+        DIGEST_RULES
     )
     .execute(&mut *tx)
     .await
     .map_err(StoreError::db("create the mirror's row"))?;
     let row = sqlx::query!(
         r#"update mirror set writer_epoch = writer_epoch + 1
-           returning network, follow, writer_epoch"#
+           returning network, follow, writer_epoch, digest_rules"#
     )
     .fetch_one(&mut *tx)
     .await
@@ -81,6 +83,13 @@ pub async fn claim(
             what: "network",
             stored: row.network,
             configured: network.to_owned(),
+        });
+    }
+    if row.digest_rules != DIGEST_RULES {
+        return Err(StoreError::OtherMirror {
+            what: "digest rules",
+            stored: format!("version {}", row.digest_rules),
+            configured: format!("version {DIGEST_RULES}"),
         });
     }
     if row.follow != wanted {

@@ -60,6 +60,15 @@ pub enum StoreError {
     /// last commits in a crash, or another writer is at work. Reading the position again tells which.
     #[error("the watermark is not where this writer left it")]
     Moved,
+    /// Payloads that hold less than another follow set needs.
+    #[error(
+        "{payloads} stored payloads were cut down to another follow set when they were fetched: what is to be followed \
+         now is missing from them. Nothing was changed. Set the follow set back, or begin with an empty database"
+    )]
+    CutDown {
+        /// How many.
+        payloads: i64,
+    },
     /// Another writer has claimed the mirror.
     #[error("another writer has taken over this mirror; only one may write")]
     LostWatermark,

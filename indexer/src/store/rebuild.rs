@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use super::StoreError;
 use super::commit::move_watermark;
 use super::load::{self, Position};
+use crate::model::canonical::DIGEST_RULES;
 use crate::model::{FollowSet, IndexBlockHash};
 
 /// Empties everything that derives from the inbox and marks every payload as not yet looked at.
@@ -35,16 +36,28 @@ pub async fn rebuild_as(
     network: &str,
     follow: &FollowSet,
 ) -> Result<(), StoreError> {
+    let scope = follow.hash();
     let follow = load::follow_json(follow)?;
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
+    let short = sqlx::query_scalar!(
+        r#"select count(*) as "short!" from inbox where scope is not null and scope <> $1"#,
+        &scope[..]
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(StoreError::db("look for payloads that were cut down"))?;
+    if short > 0 {
+        return Err(StoreError::CutDown { payloads: short });
+    }
     sqlx::query!(
-        "insert into mirror (network, follow) values ($1, $2)
+        "insert into mirror (network, follow, digest_rules) values ($1, $2, $3)
          on conflict (only_row) do update set network = excluded.network, follow = excluded.follow,
-             writer_epoch = mirror.writer_epoch + 1",
+             digest_rules = excluded.digest_rules, writer_epoch = mirror.writer_epoch + 1",
         network,
-        follow
+        follow,
+        DIGEST_RULES
     )
     .execute(&mut *tx)
     .await

@@ -11,7 +11,7 @@ use stxworx_clarity::codec::transaction::{Payload, TenureCause, Transaction};
 use stxworx_indexer::metrics::{Metrics, Stage};
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
-use stxworx_indexer::store::inbox::{BodyWriter, Endpoint};
+use stxworx_indexer::store::inbox::{self, Endpoint, Provenance, Source};
 use stxworx_indexer::store::{self, Access};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -36,9 +36,10 @@ pub async fn put(pool: &PgPool, entry: &Entry) {
     let endpoint = Endpoint::ALL
         .into_iter()
         .find(|e| entry.path.trim_start_matches('/') == e.path());
-    let mut body = BodyWriter::new().unwrap();
-    body.write(pool, &entry.body).await.unwrap();
-    body.store(pool, endpoint.unwrap()).await.unwrap();
+    let from = Provenance::whole(Source::Observer);
+    inbox::put(pool, endpoint.unwrap(), from, &entry.body)
+        .await
+        .unwrap();
 }
 
 /// Stores payloads, one after the other.

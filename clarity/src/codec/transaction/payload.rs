@@ -84,6 +84,20 @@ pub enum PayloadKind {
 }
 
 impl PayloadKind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::TokenTransfer,
+        Self::SmartContract,
+        Self::ContractCall,
+        Self::PoisonMicroblock,
+        Self::Coinbase,
+        Self::CoinbaseToAltRecipient,
+        Self::VersionedSmartContract,
+        Self::TenureChange,
+        Self::NakamotoCoinbase,
+        Self::Unknown,
+    ];
+
     /// The name of the kind in snake case.
     pub fn as_str(self) -> &'static str {
         match self {

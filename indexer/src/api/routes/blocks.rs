@@ -32,8 +32,8 @@ pub(super) struct BlockView {
     consensus_hash: Option<String>,
     /// Coinbase height.
     tenure_height: Option<u32>,
-    /// Winning block-commit on Bitcoin.
-    miner_txid: String,
+    /// Winning block-commit on Bitcoin; null where the source did not know it.
+    miner_txid: Option<String>,
     /// Transactions in the block.
     listed_transactions: u32,
     /// Events in the block.
@@ -80,7 +80,7 @@ impl BlockView {
             },
             consensus_hash: hex(row.consensus_hash.as_ref()),
             tenure_height: row.tenure_height.map(|height| height.0),
-            miner_txid: row.miner_txid.to_string(),
+            miner_txid: hex(row.miner_txid.as_ref()),
             listed_transactions: row.listed_transactions.0,
             listed_events: row.listed_events.0,
             mirrored_transactions: row.mirrored_transactions.0,

@@ -26,7 +26,7 @@ pub struct BlockRow {
     /// The tenure.
     pub consensus_hash: Option<Hex>,
     /// Winning block-commit.
-    pub miner_txid: Hex,
+    pub miner_txid: Option<Hex>,
     /// Coinbase height.
     pub tenure_height: Option<Uint>,
     /// Transactions in the payload.
@@ -56,7 +56,7 @@ macro_rules! block_query {
                    b.block_hash as "block_hash!: Hex", b.block_time as "block_time?: Ulong",
                    b.burn_block_hash as "burn_block_hash!: Hex", b.burn_block_height as "burn_block_height!: Uint",
                    b.burn_block_time as "burn_block_time!: Ulong", b.consensus_hash as "consensus_hash?: Hex",
-                   b.miner_txid as "miner_txid!: Hex", b.tenure_height as "tenure_height?: Uint",
+                   b.miner_txid as "miner_txid?: Hex", b.tenure_height as "tenure_height?: Uint",
                    b.listed_transactions as "listed_transactions!: Uint", b.listed_events as "listed_events!: Uint",
                    (select count(*) from transaction t where t.block_id = b.id) as "mirrored_transactions!: Ulong",
                    (select count(*) from event e where e.block_id = b.id) as "mirrored_events!: Ulong",

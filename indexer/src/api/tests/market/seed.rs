@@ -157,7 +157,7 @@ fn block(id: i64, height: u32) -> Block {
             burn_block_time: 0,
             consensus_hash: None,
             burn_view: None,
-            miner_txid: TxId::ZERO,
+            miner_txid: Some(TxId::ZERO),
             tenure_height: None,
         },
         listed_transactions: 0,
