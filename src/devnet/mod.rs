@@ -60,6 +60,11 @@ pub enum DevnetError {
 pub struct SharedChain(Arc<Mutex<Simnet>>);
 
 impl SharedChain {
+    /// A chain that others may read, for those who drive it by hand.
+    pub fn new(chain: Simnet) -> Self {
+        Self(Arc::new(Mutex::new(chain)))
+    }
+
     /// Waits for the block under construction, if there is one.
     pub fn lock(&self) -> MutexGuard<'_, Simnet> {
         // A panic while a block is made leaves the blocks before it as they are.
@@ -111,7 +116,7 @@ impl Devnet {
             genesis: market.genesis(),
             ..SimnetConfig::default()
         };
-        let chain = SharedChain(Arc::new(Mutex::new(Simnet::new(config)?)));
+        let chain = SharedChain::new(Simnet::new(config)?);
         let progress = Progress::default();
         let mut tasks = JoinSet::new();
         let mut queues = Vec::new();
