@@ -83,6 +83,14 @@ pub enum FetchError {
         /// The limit.
         limit: usize,
     },
+    /// A server of another network, or one that cannot be of use as it is set up; asking again changes nothing.
+    #[error("{base} cannot be used here: {why}")]
+    Unfit {
+        /// Which server.
+        base: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// An answer that is none, or contradicts itself or the question.
     #[error("the answer to {what} cannot be used: {why}")]
     Unusable {
@@ -130,6 +138,7 @@ impl FetchError {
             Self::Denied { .. } => "denied",
             Self::Status { .. } => "status",
             Self::TooLarge { .. } => "too_large",
+            Self::Unfit { .. } => "unfit",
             Self::Unusable { .. } => "unusable",
         }
     }
