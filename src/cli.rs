@@ -59,6 +59,8 @@ enum Command {
     Status(OutputArgs),
     /// Recompute every row and digest from the stored payloads and compare; walk the contracts' chains of events.
     Verify(VerifyArgs),
+    /// Compare the mirror with a node: the contracts' cursors, and if asked for their states, balances and blocks.
+    Audit(commands::audit::AuditArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
     /// Send a recording to an event observer, as a stacks-node does.
@@ -370,6 +372,7 @@ async fn dispatch(
         Command::Migrate => commands::migrate::migrate(config).await,
         Command::Status(args) => commands::status::status(config, args.output).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
+        Command::Audit(args) => commands::audit::audit(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)

@@ -84,6 +84,8 @@ pub struct Metrics {
     pub cursor_proofs: IntCounterVec,
     /// Height of the newest block at which every contract was compared.
     pub cursor_proof_height: IntGauge,
+    /// States, balances and blocks compared with a node, by verdict.
+    pub audit_results: IntCounterVec,
     /// 1 for the stage the writer is in.
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
@@ -204,6 +206,11 @@ impl Metrics {
                 "stxworx_cursor_proof_height",
                 "Height of the newest block at which every contract was compared; 0 for none.",
             )?,
+            audit_results: counters(
+                "stxworx_audit_results_total",
+                "States, balances and blocks compared with a node.",
+                "verdict",
+            )?,
             stage: gauges(
                 "stxworx_stage",
                 "1 for the stage that the writer is in.",
@@ -221,6 +228,9 @@ impl Metrics {
         // Exposed from the start, so that a rate over the first verdict is one.
         for verdict in ["proved", "differs", "no_cursor", "unavailable"] {
             metrics.cursor_proofs.with_label_values(&[verdict]);
+        }
+        for verdict in ["agrees", "differs", "unavailable"] {
+            metrics.audit_results.with_label_values(&[verdict]);
         }
         Ok(metrics)
     }

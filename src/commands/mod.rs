@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod audit;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]

@@ -10,7 +10,6 @@ use crate::cli::{CommandError, Outcome, VerifyArgs};
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::post::OutputFormat;
-use stxworx_indexer::store::audit::Verdict;
 
 /// All that a verification found.
 #[derive(Debug, serde::Serialize)]
@@ -122,19 +121,8 @@ fn text(findings: &Findings) -> String {
         }
     }
     for proof in findings.cursors.iter().flatten() {
-        match proof.difference() {
-            Some(difference) => text.push_str(&format!("{difference}\n")),
-            None => text.push_str(&format!(
-                "{}: {} at block {} (height {})\n",
-                proof.contract,
-                match proof.verdict {
-                    Verdict::NoCursor => "the contract has no cursor",
-                    _ => "equal to the contract's cursor",
-                },
-                proof.index_block_hash,
-                proof.height
-            )),
-        }
+        text.push_str(&proof.text());
+        text.push('\n');
     }
     text
 }

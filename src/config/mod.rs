@@ -37,6 +37,15 @@ impl Network {
             Self::Devnet => "devnet",
         }
     }
+
+    /// The `network_id` of its nodes (stacks-core: the chain id of its transactions).
+    pub fn id(self) -> u32 {
+        use stxworx_clarity::codec::transaction::{MAINNET_CHAIN_ID, TESTNET_CHAIN_ID};
+        match self {
+            Self::Mainnet => MAINNET_CHAIN_ID,
+            Self::Testnet | Self::Devnet => TESTNET_CHAIN_ID,
+        }
+    }
 }
 
 /// How log lines look.
@@ -67,6 +76,8 @@ pub struct Config {
     pub observer_body_limit: u64,
     /// RPC of a node against which contracts are proved; none for no proofs.
     pub node_url: Option<String>,
+    /// The node's token, with which it replays blocks. Secret: never printed.
+    pub node_auth_token: Option<String>,
     /// How long the node may take.
     pub node_timeout: std::time::Duration,
     /// Pause between two comparisons.
@@ -122,6 +133,7 @@ impl Config {
             api_listen: values.address("api.listen")?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
+            node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),
             node_timeout: std::time::Duration::from_millis(values.integer(
                 "node.timeout_ms",
                 1,
@@ -141,6 +153,18 @@ impl Config {
             },
             dump: values.dump(),
         })
+    }
+}
+
+impl Config {
+    /// The node at a URL, as a source of this network's blocks.
+    pub fn node_options(&self, url: &str) -> stxworx_indexer::source::node::NodeOptions {
+        stxworx_indexer::source::node::NodeOptions {
+            url: url.to_owned(),
+            timeout: self.node_timeout,
+            auth_token: self.node_auth_token.clone(),
+            network_id: self.network.id(),
+        }
     }
 }
 

@@ -116,6 +116,13 @@ pub const SETTINGS: &[Setting] = &[
         "\"\"",
         "RPC of a node: each contract's chain of events is compared with the contract's own cursor there. Empty: it is not.",
     ),
+    Setting {
+        key: "node.auth_token",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "That node's connection_options.auth_token: with it, the node replays blocks for us. Empty: it does not.",
+        secret: true,
+    },
     setting(
         "node.timeout_ms",
         Kind::Integer,

@@ -18,6 +18,7 @@ use stxworx_indexer::api::{self, ApiState};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
+use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
 use tokio::sync::Notify;
@@ -187,10 +188,16 @@ impl Daemon {
     /// When the URL is none.
     pub fn start_audit(&mut self, config: &Config, url: &str) -> Result<(), DaemonError> {
         let node = NodeReader::new(url, config.node_timeout)?;
+        // Without a token a node replays nothing.
+        let options = config.node_options(url);
+        let source = match &options.auth_token {
+            Some(_) => Some(NodeSource::new(&options).map_err(NodeError::from)?),
+            None => None,
+        };
         let (pool, pause) = (self.writer.clone(), config.audit_pause);
         let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
         self.tasks.spawn(async move {
-            audit::run(pool, node, pause, metrics, stop).await;
+            audit::run(pool, node, source, pause, metrics, stop).await;
             ("the audit", Ok(()))
         });
         Ok(())

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod market;
 pub mod migrate;
+pub mod evidence;
 pub mod inbox;
 pub mod load;
 pub mod window;
