@@ -3,6 +3,7 @@
 mod compare;
 mod history;
 mod node;
+mod node_source;
 mod shape;
 
 use stxworx::post::Order;
