@@ -16,7 +16,7 @@ use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
-    3 the mirror is not what it should be (a verification that found differences, a violated invariant).";
+    3 the mirror is not what it should be (a verification or an audit that found differences, a violated invariant).";
 
 /// Follows contracts on the Stacks chain and keeps a fork-safe mirror of them in Postgres.
 #[derive(Debug, Parser)]

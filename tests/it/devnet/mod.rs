@@ -1,5 +1,6 @@
 //! The marketplace on the devnet's chain, mirrored: real Clarity on one side, the model on the other.
 
+mod audit;
 mod compare;
 mod history;
 mod node;
