@@ -22,6 +22,7 @@ mod grants;
 mod large;
 mod metrics;
 mod migrations;
+mod provenance;
 mod tamper;
 mod tidy;
 mod tools;

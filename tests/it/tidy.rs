@@ -382,7 +382,13 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut paths = Vec::new();
-    for folder in ["docs", "recordings", "dashboards", "clarity/docs"] {
+    for folder in [
+        "docs",
+        "recordings",
+        "dashboards",
+        "clarity/contracts",
+        "clarity/deployments",
+    ] {
         files(&root().join(folder), "md", &mut paths);
     }
     paths.extend(
@@ -399,6 +405,31 @@ fn links_between_documents_lead_somewhere() {
             assert!(to.exists(), "{}: {target} leads nowhere", path.display());
         }
     }
+}
+
+/// A review that names tests is worth something only while they are there.
+#[test]
+fn every_test_that_the_review_names_exists() {
+    let review = std::fs::read_to_string(root().join("docs/contracts-review.md")).unwrap();
+    let mut named = 0;
+    for quoted in review.split('`').skip(1).step_by(2) {
+        let Some((path, name)) = quoted.split_once("::").filter(|(p, _)| p.contains('/')) else {
+            continue;
+        };
+        let text = std::fs::read_to_string(root().join(path))
+            .unwrap_or_else(|e| panic!("the review names {quoted}: {e}"));
+        let wanted = if path.ends_with(".rs") {
+            format!("fn {name}(")
+        } else {
+            name.to_owned()
+        };
+        assert!(
+            text.contains(&wanted),
+            "the review names {quoted}, which is not there"
+        );
+        named += 1;
+    }
+    assert!(named > 50, "{named}");
 }
 
 /// An index of decisions is of use only while it is whole.
