@@ -75,10 +75,7 @@ impl Walk<'_> {
         }
         // Bitcoin heights: at or below `low` a tenure begins at or below `height`, above `high` none does.
         let (mut low, mut high, mut step) = (0, newest, 1u32);
-        loop {
-            let Some(probe) = high.checked_sub(step) else {
-                break;
-            };
+        while let Some(probe) = high.checked_sub(step) {
             match self.below(probe).await? {
                 Some(tenure) if lowest(&tenure) > height => {
                     high = tenure.burn_block_height;
@@ -146,6 +143,12 @@ impl NodeSource {
     /// Headers of canonical blocks, lowest first, linked, as far up as the node's chain reaches.
     pub(super) async fn walk(&self, from: u32, to: u32) -> Result<Vec<TenureBlock>, FetchError> {
         let what = format!("blocks {from} to {to}");
+        if from == 0 {
+            return Err(FetchError::NotOffered {
+                what: "the replay of block 0".to_owned(),
+                status: 404,
+            });
+        }
         let (tip, _) = self.tenure_tip().await?;
         let to = to.min(tip.tip_height);
         if from > to {
