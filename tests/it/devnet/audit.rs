@@ -192,7 +192,11 @@ fn what_was_altered_is_named_with_both_words() {
             .alter("assets", &escrow, "{received}", "\"999999999999999\"")
             .await;
         let badge = mirror
-            .one("select entity from projection_current c join projection p on p.id = c.projection where p.name = 'badges' limit 1")
+            .one(
+                "select c.entity from projection_current c join projection p on p.id = c.projection
+                 join projection_version v on v.id = c.version_id
+                 where p.name = 'badges' and v.state ->> 'owner' is not null limit 1",
+            )
             .await;
         mirror.alter("badges", &badge, "{kind}", "77").await;
         let treasury = mirror
@@ -230,7 +234,7 @@ fn what_was_altered_is_named_with_both_words() {
             ),
             (
                 format!("balances {escrow}: balance of {logic} in STX"),
-                "at least 999999999999999",
+                "by the mirror it has at least 99999",
             ),
             (
                 format!("badges {badge}: kind: the mirror says 77"),
@@ -238,7 +242,7 @@ fn what_was_altered_is_named_with_both_words() {
             ),
             (
                 format!("treasury {treasury}: balance of"),
-                "at least 888888888888888",
+                "by the mirror it has at least 88888",
             ),
             (
                 format!(
