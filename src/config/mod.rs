@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use stxworx_indexer::model::{FollowSet, Mirror};
-use stxworx_indexer::source::api::ApiConfig;
+use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
@@ -164,6 +164,7 @@ fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
         concurrency: values
             .integer::<u16>("api_source.concurrency", 1, 256)?
             .into(),
+        answer_limit: LONGEST_ANSWER,
         urls,
     };
     Ok((!config.urls.is_empty()).then_some(config))

@@ -26,6 +26,8 @@ const MAX_PAGES: usize = 20_000;
 const FIRST_SPAN: u32 = 4_096;
 const SMALLEST_SPAN: u32 = 64;
 const WIDEST_SPAN: u32 = 1 << 24;
+/// How far below what is asked for a window begins: whoever looks for a common ancestor asks downwards.
+const LOOK_BACK: u32 = 60;
 /// Most cursors that are remembered of a contract's logs.
 const MAX_STARTS: usize = 65_536;
 
@@ -116,7 +118,7 @@ impl Feed {
         if known.is_some_and(|w| to <= w.high) {
             return Ok(());
         }
-        let begin = known.map_or(from, |w| w.high.saturating_add(1));
+        let begin = known.map_or(from.saturating_sub(LOOK_BACK), |w| w.high.saturating_add(1));
         let extends = known.is_some();
         let mut end = begin.saturating_add(self.span - 1).min(tip).max(to);
         let found = loop {
@@ -135,9 +137,10 @@ impl Feed {
         }
         match &mut self.window {
             Some(window) if extends => {
-                window.mentions.retain(|m| m.high >= from);
+                let low = window.low.max(from.saturating_sub(LOOK_BACK));
+                window.mentions.retain(|m| m.high >= low);
                 window.mentions.extend(found);
-                (window.low, window.high) = (from, end);
+                (window.low, window.high) = (low, end);
             }
             window => {
                 *window = Some(Window {

@@ -59,8 +59,8 @@ use pool::ApiPool;
 
 /// The header that a key is sent in.
 const KEY_HEADER: &str = "x-api-key";
-/// Longest answer. A page of a hundred events with values of 1 MiB each is longer than any that was seen.
-const LONGEST_ANSWER: usize = 256 << 20;
+/// Longest answer that is read usually, in bytes: a page of a hundred events of 300 kB each.
+pub const LONGEST_ANSWER: usize = 64 << 20;
 /// How often a range is read again because the chain changed under it.
 const ATTEMPTS: u32 = 3;
 
@@ -75,6 +75,8 @@ pub struct ApiConfig {
     pub timeout: Duration,
     /// Most questions at the same time, of each server.
     pub concurrency: usize,
+    /// Longest answer that is read, in bytes; [`LONGEST_ANSWER`] but for tests.
+    pub answer_limit: usize,
 }
 
 /// Why there is no such source.
@@ -142,7 +144,7 @@ impl ApiSource {
         for url in &config.urls {
             let key = config.key.as_deref();
             let key = key.map(|k| (HeaderName::from_static(KEY_HEADER), k));
-            servers.push(Server::new(url, config.timeout, LONGEST_ANSWER, key)?);
+            servers.push(Server::new(url, config.timeout, config.answer_limit, key)?);
         }
         let names: Vec<&str> = servers.iter().map(Server::base).collect();
         Ok(Self {
