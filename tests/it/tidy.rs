@@ -235,7 +235,7 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
     );
 }
 
-/// D3: few places to listen, and few to call out: to a daemon, to a node, and to sources that are asked.
+/// D3: few places to listen, two to call out: to a daemon, and to a node.
 #[test]
 fn http_stands_at_the_edges() {
     let all = product();

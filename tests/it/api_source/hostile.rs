@@ -35,7 +35,10 @@ fn amount_as_number(answer: &mut Json) {
     }
 }
 
-const LIES: &[(&str, &str, fn(&mut Json))] = &[
+/// A name, the questions that are answered so, and what is changed of the answer.
+type Lie = (&'static str, &'static str, fn(&mut Json));
+
+const LIES: &[Lie] = &[
     ("a short hash", "/v2/blocks?", |a| {
         row(a)["index_block_hash"] = json!("0x1234")
     }),

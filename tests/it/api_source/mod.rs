@@ -201,7 +201,7 @@ fn blocks_are_the_same_in_ranges_and_one_by_one() {
         for block in blocks.iter().rev().step_by(3) {
             let height = block.block.height;
             let one = downwards.range(height, height).await.unwrap();
-            assert_eq!(one, [block.clone()], "height {height}");
+            assert_eq!(one, std::slice::from_ref(block), "height {height}");
             assert_eq!(alone.block(&block.block.id).await.unwrap(), *block);
         }
         // A block that was left is not there, and neither is one that never was.

@@ -19,6 +19,9 @@ const EVENTS: usize = 100;
 /// Most events of a transaction; a block's budget allows far fewer.
 const MAX_EVENTS: usize = 100_000;
 
+/// Height of the block and index in it.
+type Place = (u32, u32);
+
 /// The lists that have to be read for a follow set.
 fn feeds(follow: &FollowSet) -> Vec<Feed> {
     let logs = follow.contracts.iter().cloned().map(Of::Logs);
@@ -35,7 +38,7 @@ pub(super) async fn joined(
     follow: &FollowSet,
     headers: &Headers,
     tip: u32,
-) -> Result<BTreeMap<(u32, u32), Joined>, Cut> {
+) -> Result<BTreeMap<Place, Joined>, Cut> {
     let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
         return Ok(BTreeMap::new());
     };
@@ -125,7 +128,7 @@ fn in_range(
     memory: &mut Memory,
     mentions: &HashMap<TxId, Mention>,
     headers: &Headers,
-) -> Result<Vec<((u32, u32), TxId)>, Cut> {
+) -> Result<Vec<(Place, TxId)>, Cut> {
     let mut found = Vec::new();
     for (txid, mention) in mentions {
         let Some(place) = memory.joined(txid).map(|j| j.row.block) else {
@@ -159,11 +162,7 @@ fn in_range(
     Ok(found)
 }
 
-async fn read_events(
-    host: &Host,
-    memory: &mut Memory,
-    found: &[((u32, u32), TxId)],
-) -> Result<(), Cut> {
+async fn read_events(host: &Host, memory: &mut Memory, found: &[(Place, TxId)]) -> Result<(), Cut> {
     let missing: Vec<Arc<TxRow>> = found
         .iter()
         .filter_map(|(_, txid)| memory.joined(txid))
