@@ -89,6 +89,18 @@ impl Feed {
         self.window = None;
     }
 
+    /// The chain has left everything above this height. `below` tells of transactions that stand at or below it.
+    pub(super) fn retreat(&mut self, height: u32, below: impl Fn(&TxId) -> bool) {
+        let Some(mut window) = self.window.take().filter(|w| w.low <= height) else {
+            return;
+        };
+        window.high = window.high.min(height);
+        window.mentions.retain(|m| m.low <= height);
+        // Of one that may stand on either side there is no telling, unless its transaction is known.
+        let certain = |m: &Mention| m.high <= height || below(&m.txid);
+        self.window = Some(window).filter(|w| w.mentions.iter().all(certain));
+    }
+
     /// Mentions that may stand between two heights, both included, and which [`Feed::know`] has made known.
     pub(super) fn mentions(&self, from: u32, to: u32) -> impl Iterator<Item = &Mention> {
         let all = self.window.iter().flat_map(|w| &w.mentions);

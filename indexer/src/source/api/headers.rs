@@ -185,18 +185,35 @@ pub(super) async fn settle(
             _ => is_canonical(host, &old.id).await?,
         };
         if !extends {
-            self_forget(memory);
+            retreat(host, memory, old.height).await?;
         }
     }
+    memory.see(tip);
     memory.tip = Some((tip, tag));
     Ok(tip.height)
 }
 
-/// Forgets, but for the page that was just found.
-fn self_forget(memory: &mut Memory) {
+/// Steps down to a block that was not left; each is twice as wide as the one before.
+const STEPS: u32 = 12;
+
+/// Forgets what was said of blocks that the chain has left.
+async fn retreat(host: &Host, memory: &mut Memory, tip: u32) -> Result<(), FetchError> {
+    let mut below = tip;
+    for step in 0..STEPS {
+        let Some(block) = memory.seen_below(below) else {
+            break;
+        };
+        if is_canonical(host, &block.id).await? {
+            memory.retreat(block.height);
+            return Ok(());
+        }
+        below = block.height.saturating_sub((1 << step) - 1);
+    }
     let next_page = memory.next_page.take();
     memory.forget();
+    // It was found just now.
     memory.next_page = next_page;
+    Ok(())
 }
 
 async fn is_canonical(host: &Host, id: &IndexBlockHash) -> Result<bool, FetchError> {

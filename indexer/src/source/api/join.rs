@@ -43,6 +43,7 @@ pub(super) async fn joined(
         return Ok(BTreeMap::new());
     };
     let (from, to) = (first.height, last.height);
+    memory.trim();
     if memory.feeds.is_empty() {
         memory.feeds = feeds(follow);
     }

@@ -231,6 +231,9 @@ impl ApiSource {
         if host.asked() != before || !headers.is_of(memory) {
             headers::still_canonical(host, &headers).await?;
         }
+        for block in &blocks {
+            memory.see(block.block);
+        }
         Ok(blocks)
     }
 }
