@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use stxworx_indexer::model::{FollowSet, Mirror};
+use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
@@ -82,6 +83,10 @@ pub struct Config {
     pub node_timeout: std::time::Duration,
     /// Pause between two comparisons.
     pub audit_pause: std::time::Duration,
+    /// Stacks APIs to read from; none for no such source. Holds a secret.
+    pub api_source: Option<ApiConfig>,
+    /// Websocket of a Stacks API.
+    pub api_source_websocket: Option<String>,
     /// Where the API listens.
     pub api_listen: SocketAddr,
     /// Where metrics are scraped.
@@ -130,6 +135,8 @@ impl Config {
                 1,
                 u64::from(u32::MAX),
             )?,
+            api_source: api_source(&values)?,
+            api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
@@ -166,6 +173,34 @@ impl Config {
             network_id: self.network.id(),
         }
     }
+}
+
+fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
+    let urls = values.list("api_source.urls")?;
+    let is_http = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+    if let Some(url) = urls.iter().find(|url| !is_http(url)) {
+        return Err(values.invalid_item("api_source.urls", url, "http://HOST or https://HOST"));
+    }
+    let timeout = values.integer("api_source.timeout_ms", 1, 600_000)?;
+    let config = ApiConfig {
+        key: Some(values.text("api_source.key")?).filter(|key| !key.is_empty()),
+        timeout: std::time::Duration::from_millis(timeout),
+        concurrency: values
+            .integer::<u16>("api_source.concurrency", 1, 256)?
+            .into(),
+        answer_limit: LONGEST_ANSWER,
+        urls,
+    };
+    Ok((!config.urls.is_empty()).then_some(config))
+}
+
+fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {
+    let url = values.text("api_source.websocket")?;
+    if !url.is_empty() && !url.starts_with("ws://") && !url.starts_with("wss://") {
+        let expected = "ws://HOST/extended/v1/ws or wss://..., or empty";
+        return Err(values.invalid("api_source.websocket", expected));
+    }
+    Ok(Some(url).filter(|url| !url.is_empty()))
 }
 
 fn follow_set(values: &load::Values) -> Result<FollowSet, ConfigError> {

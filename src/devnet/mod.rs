@@ -4,6 +4,7 @@
 //! follows it cannot tell it from a node by what it says, but for what it lacks: costs, stacking, peers, and
 //! a Bitcoin chain that anybody else could look at.
 
+pub mod api;
 mod dials;
 mod producer;
 mod queue;
@@ -161,7 +162,14 @@ impl Devnet {
                 )),
             }
         });
-        let (router, stop) = (rpc::router(chain.clone()), cancel.clone());
+        let api = api::Api::new(chain.clone());
+        let router = rpc::router(chain.clone()).merge(api.clone().router());
+        let stop = cancel.clone();
+        tasks.spawn(async move {
+            api.refresh(stop).await;
+            Ok(())
+        });
+        let stop = cancel.clone();
         tasks.spawn(async move {
             axum::serve(listener, router)
                 .with_graceful_shutdown(async move { stop.cancelled().await })

@@ -12,6 +12,8 @@ mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+#[cfg(feature = "devnet")]
+mod api_source;
 mod bad_input;
 mod cli;
 mod database_faults;

@@ -3,6 +3,7 @@
 //! Every source fills the inbox with payloads in the form of a node's observer, and decides nothing: what a block
 //! means is the pipeline's business. [`observer`] is posted to; the others are asked, through [`pull::Pull`].
 
+pub mod api;
 pub mod http;
 pub mod node;
 pub mod observer;
