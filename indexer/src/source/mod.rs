@@ -4,5 +4,6 @@
 //! means is the pipeline's business. [`observer`] is posted to; the others are asked, through [`pull::Pull`].
 
 pub mod http;
+pub mod metrics;
 pub mod observer;
 pub mod pull;

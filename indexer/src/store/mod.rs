@@ -8,10 +8,12 @@ pub mod market;
 pub mod migrate;
 pub mod inbox;
 pub mod load;
+pub mod lease;
 pub mod window;
 pub mod batch;
 pub mod commit;
 pub mod rebuild;
+pub mod sync;
 pub mod proof;
 pub mod read;
 
