@@ -13,6 +13,7 @@ pub mod projection;
 pub mod reorg;
 pub mod snapshot;
 pub mod status;
+pub mod sync;
 pub mod transaction;
 mod types;
 
