@@ -106,6 +106,10 @@ mod tests {
         let names: Vec<_> = seen.iter().map(HandOver::as_str).collect();
         assert_eq!(names, HandOver::NAMES);
         facts.given_up = 1;
-        assert_eq!(HandOver::of(&facts), HandOver::Gap, "given up is not being repaired");
+        assert_eq!(
+            HandOver::of(&facts),
+            HandOver::Gap,
+            "given up is not being repaired"
+        );
     }
 }

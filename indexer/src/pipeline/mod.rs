@@ -94,8 +94,16 @@ pub async fn run_as(
         let result = match term {
             Ok(None) => break,
             Ok(Some(term)) => {
-                let result =
-                    write(&pool, &config, &metrics, &wake, &cancel, &term, &mut backoff).await;
+                let result = write(
+                    &pool,
+                    &config,
+                    &metrics,
+                    &wake,
+                    &cancel,
+                    &term,
+                    &mut backoff,
+                )
+                .await;
                 let lost = matches!(result, Ok(Ended::Lost));
                 lead::end(&candidate, &metrics, lost);
                 if lost {
@@ -103,7 +111,8 @@ pub async fn run_as(
                         epoch = term.epoch,
                         "another writer has taken over this mirror; this process stands by"
                     );
-                } else if let Err(error) = lease::release(&pool, &candidate.holder, term.epoch).await
+                } else if let Err(error) =
+                    lease::release(&pool, &candidate.holder, term.epoch).await
                 {
                     let error = crate::error_chain(&error).to_string();
                     tracing::warn!(error, "the lease is not released and has to run out");

@@ -226,7 +226,12 @@ impl Writer {
         }
     }
 
-    async fn take_block(&mut self, inbox_id: i64, source: Source, block: Block) -> Result<Vec<i64>, PipelineError> {
+    async fn take_block(
+        &mut self,
+        inbox_id: i64,
+        source: Source,
+        block: Block,
+    ) -> Result<Vec<i64>, PipelineError> {
         if is_empty_genesis(&block) {
             let block = Some((block.header.block_ref(), block.header.parent));
             let state = InboxState::Superseded;

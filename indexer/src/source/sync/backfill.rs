@@ -215,7 +215,11 @@ impl<P: Pull, S: Shelf> Run<'_, P, S> {
             }
             let new = store(source, self.shelf, &piece).await?;
             let of = [source.source().as_str()];
-            metrics.sources.fetched.with_label_values(&of).inc_by(new.into());
+            metrics
+                .sources
+                .fetched
+                .with_label_values(&of)
+                .inc_by(new.into());
             self.new += u64::from(new);
             if let Some(last) = piece.last() {
                 job.next = last.block.height.saturating_add(1);

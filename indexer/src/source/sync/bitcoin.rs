@@ -91,8 +91,8 @@ pub async fn store<P: Pull, S: Shelf>(
             bodies = with_lower(source, shelf, metrics, bodies, first, floor).await?;
         }
         for body in &bodies {
-            let announced = read(body)?;
-            if !shelf.knows_burn_block(&announced.burn_block_hash).await?
+            let hash = read(body)?.burn_block_hash;
+            if !shelf.knows_burn_block(&hash).await?
                 && shelf.put_burn_block(from(source), body).await?
             {
                 new += 1;

@@ -36,6 +36,9 @@ pub struct Follower {
     /// Blocks that the way down may take before the common block is searched by height. They are held in memory.
     walk: u32,
     last: Option<Tip>,
+    /// Where the mirror stood then. When it stands elsewhere, it is compared again: what came meanwhile from others may
+    /// have led it to where the source is not.
+    stood: Option<BlockRef>,
 }
 
 /// What the way down came to.
@@ -53,6 +56,7 @@ impl Follower {
             metrics,
             walk: walk.max(1),
             last: None,
+            stood: None,
         }
     }
 
@@ -74,11 +78,14 @@ impl Follower {
             .with_label_values(&of)
             .set(i64::from(tip.block.height));
         let mut step = Step::default();
-        if self.last == Some(tip) {
+        let stands = shelf.span().await?.map(|span| span.tip);
+        let settled = stands == self.stood || stands == Some(tip.block);
+        if self.last == Some(tip) && settled {
             return Ok(step);
         }
         step.changed = true;
         self.reach(source, shelf, &tip, &mut step).await?;
+        self.stood = stands;
         if step.left_to_backfill {
             return Ok(step);
         }
@@ -86,8 +93,11 @@ impl Follower {
         if nothing_new && self.last.is_some_and(|last| plan::went_back(&last, &tip)) {
             step.false_reorg = true;
             metrics.sources.false_reorgs.with_label_values(&of).inc();
-            tracing::warn!(source = source.name(), height = tip.block.height,
-                "a source's tip went back with nothing new behind it; the mirror stays");
+            tracing::warn!(
+                source = source.name(),
+                height = tip.block.height,
+                "a source's tip went back with nothing new behind it; the mirror stays"
+            );
         }
         self.last = Some(tip);
         Ok(step)

@@ -170,9 +170,7 @@ pub fn after_failure(
 /// mismatch in a row doubles the way back, at most to the beginning.
 pub fn step_back(job: &Job, mismatches_in_a_row: u32) -> u32 {
     let back = RANGE.saturating_mul(1u32.checked_shl(mismatches_in_a_row).unwrap_or(u32::MAX));
-    job.next
-        .saturating_sub(back)
-        .max(job.order.from_inclusive)
+    job.next.saturating_sub(back).max(job.order.from_inclusive)
 }
 
 /// Has a backfill that is stored whole come to lie within the mirror?
@@ -194,15 +192,15 @@ pub fn overlap(
     canonical: Option<IndexBlockHash>,
     span: Option<&Span>,
 ) -> Overlap {
-    let covered =
-        span.is_some_and(|s| s.origin.height <= job.order.from_inclusive) && canonical.is_some();
-    if !covered || last == Standing::Received {
-        return Overlap::Waiting;
-    }
-    if last == Standing::Applied && canonical == job.last_block {
-        Overlap::Connected
-    } else {
-        Overlap::OtherBranch
+    let begins_below = span.is_some_and(|s| s.origin.height <= job.order.from_inclusive);
+    match last {
+        _ if !begins_below => Overlap::Waiting,
+        Standing::Applied if canonical == job.last_block => Overlap::Connected,
+        // It is mirrored, with all that it stands on; what is canonical now branches off below or ends there.
+        Standing::Applied => Overlap::OtherBranch,
+        // Its payload cannot be read, and another source told of that height.
+        Standing::Unknown if canonical.is_some() => Overlap::OtherBranch,
+        Standing::Received | Standing::Detached | Standing::Unknown => Overlap::Waiting,
     }
 }
 

@@ -180,7 +180,9 @@ impl Repairer {
                         gap.last_error = Some(format!(
                             "more than {most} blocks are missing; fill them with `stxworx backfill`, or raise sources.repair_blocks"
                         ));
-                        return self.give_up(shelf, &was, gap, self.settings.rest, round).await;
+                        return self
+                            .give_up(shelf, &was, gap, self.settings.rest, round)
+                            .await;
                     }
                     shelf.note_gap(&was, &gap, Duration::ZERO).await?;
                 }
@@ -236,7 +238,11 @@ impl Repairer {
                 Err(SyncError::Store(error)) => return Err(Failure::Store(error)),
                 Err(error) => {
                     let kind = [error.kind()];
-                    self.metrics.sources.repair_failures.with_label_values(&kind).inc();
+                    self.metrics
+                        .sources
+                        .repair_failures
+                        .with_label_values(&kind)
+                        .inc();
                     asked = asked.max(error.retry_after());
                     why.push(format!("{}: {}", source.name(), crate::error_chain(&error)));
                 }

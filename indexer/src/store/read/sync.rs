@@ -187,12 +187,11 @@ pub struct DisagreementRow {
 pub async fn disagreements(
     connection: &mut PgConnection,
 ) -> Result<(u64, Vec<DisagreementRow>), ReadError> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!: Ulong" from source_disagreement"#
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(ReadError::reading("where sources disagree"))?;
+    let count =
+        sqlx::query_scalar!(r#"select count(*) as "count!: Ulong" from source_disagreement"#)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(ReadError::reading("where sources disagree"))?;
     let rows = sqlx::query_as!(
         DisagreementRow,
         r#"select index_block_hash as "index_block_hash!: Hex", height as "height!: Uint",

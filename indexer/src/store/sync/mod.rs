@@ -81,10 +81,7 @@ pub async fn span(pool: &PgPool) -> Result<Option<Span>, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standing(
-    pool: &PgPool,
-    ids: &[IndexBlockHash],
-) -> Result<Vec<Standing>, StoreError> {
+pub async fn standing(pool: &PgPool, ids: &[IndexBlockHash]) -> Result<Vec<Standing>, StoreError> {
     let wanted: Vec<Vec<u8>> = ids.iter().map(|id| id.0.to_vec()).collect();
     let rows = sqlx::query!(
         r#"select exists (select from block b where b.index_block_hash = w.id) as "applied!",

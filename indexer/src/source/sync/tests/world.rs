@@ -32,7 +32,11 @@ pub struct World {
 
 fn burn_hash(label: usize) -> BurnBlockHash {
     let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&(label as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    bytes[..8].copy_from_slice(
+        &(label as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .to_be_bytes(),
+    );
     BurnBlockHash(bytes)
 }
 
@@ -45,7 +49,11 @@ fn consensus_hash(label: usize) -> ConsensusHash {
 /// Ids that do not sort like the order of creation.
 fn block_id(label: usize) -> IndexBlockHash {
     let mut bytes = [2; 32];
-    bytes[..8].copy_from_slice(&(label as u64 + 1).wrapping_mul(0xd134_2543_de82_ef95).to_be_bytes());
+    bytes[..8].copy_from_slice(
+        &(label as u64 + 1)
+            .wrapping_mul(0xd134_2543_de82_ef95)
+            .to_be_bytes(),
+    );
     IndexBlockHash(bytes)
 }
 
@@ -299,7 +307,10 @@ impl Pull for Scripted {
     async fn burn_blocks(&self, from: u32, to: u32) -> Result<Vec<Vec<u8>>, FetchError> {
         let (world, sees) = self.asked("burn")?;
         let burn = world.canonical_burn(sees);
-        Ok((from..=to).filter_map(|h| burn.get(&h)).map(announced).collect())
+        Ok((from..=to)
+            .filter_map(|h| burn.get(&h))
+            .map(announced)
+            .collect())
     }
 }
 
