@@ -249,6 +249,9 @@ impl Metrics {
         for verdict in ["proved", "differs", "no_cursor", "unavailable"] {
             metrics.cursor_proofs.with_label_values(&[verdict]);
         }
+        for what in ["taken", "lost", "released"] {
+            metrics.lease_changes.with_label_values(&[what]);
+        }
         Ok(metrics)
     }
 

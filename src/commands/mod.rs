@@ -1,9 +1,11 @@
 //! What each command does.
 
+pub mod backfill;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
+pub mod gaps;
 pub mod migrate;
 pub mod rebuild;
 pub mod run;

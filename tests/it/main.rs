@@ -21,6 +21,7 @@ mod fencing;
 mod grants;
 mod large;
 mod metrics;
+mod sync;
 mod migrations;
 mod tamper;
 mod tidy;

@@ -3,6 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::model::handover::HandOver;
+use crate::store::inbox::Source;
 
 /// Metrics of the sources that are asked.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl SourceMetrics {
             "Gaps that no source could fill, given up until the next try.",
         )?;
         registry.register(Box::new(repairs_given_up.clone()))?;
-        Ok(Self {
+        let metrics = Self {
             fetched: counters(
                 "stxworx_fetched_blocks_total",
                 "Blocks that a source was asked for and that were stored.",
@@ -70,7 +71,7 @@ impl SourceMetrics {
             )?,
             tip: gauges(
                 "stxworx_source_tip_height",
-                "Stacks height at which a source's chain ends, as it says.",
+                "Stacks height at which a source's chain ends, as it says; 0 before it was asked.",
                 "source",
             )?,
             false_reorgs: counters(
@@ -105,7 +106,29 @@ impl SourceMetrics {
                 "1 for what filling the mirror is busy with.",
                 "state",
             )?,
-        })
+        };
+        metrics.expose();
+        Ok(metrics)
+    }
+
+    /// From the start, so that a rate over the first sample is one.
+    fn expose(&self) {
+        for source in [Source::Node, Source::Api] {
+            let source = [source.as_str()];
+            self.fetched.with_label_values(&source);
+            self.tip.with_label_values(&source);
+            self.false_reorgs.with_label_values(&source);
+            self.disagreements.with_label_values(&source);
+            self.repaired.with_label_values(&source);
+        }
+        for kind in ["unreachable", "busy", "unusable"] {
+            self.failures.with_label_values(&[kind]);
+            self.repair_failures.with_label_values(&[kind]);
+        }
+        for state in ["open", "given_up"] {
+            self.gaps.with_label_values(&[state]);
+        }
+        self.set_state(&HandOver::Idle);
     }
 
     /// Enters a state of the hand-over.

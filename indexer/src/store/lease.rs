@@ -134,3 +134,16 @@ pub async fn release(pool: &PgPool, holder: &str, epoch: i64) -> Result<(), Stor
     .map_err(StoreError::db("release the lease"))?;
     Ok(())
 }
+
+/// Does somebody hold the lease?
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_held(pool: &PgPool) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"select exists (select from lease where expires_at > clock_timestamp()) as "held!""#
+    )
+    .fetch_one(pool)
+    .await;
+    held.map_err(StoreError::db("see whether somebody writes"))
+}

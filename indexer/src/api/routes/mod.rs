@@ -10,6 +10,7 @@ mod market;
 mod projections;
 mod reorgs;
 mod status;
+mod sync;
 mod transactions;
 
 use utoipa_axum::router::OpenApiRouter;

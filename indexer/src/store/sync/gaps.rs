@@ -164,3 +164,28 @@ pub async fn close_filled(pool: &PgPool) -> Result<u64, StoreError> {
     .map_err(StoreError::db("close gaps"))?;
     Ok(closed.rows_affected())
 }
+
+/// Ranges of heights between the mirror's ends that have no canonical block, both ends included. There are none unless
+/// somebody else wrote to the tables (CH-1).
+///
+/// # Errors
+/// When the database fails or holds an unreadable row.
+pub async fn holes(pool: &PgPool) -> Result<Vec<(u32, u32)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select height + 1 as "first!", next - 1 as "last!"
+           from (select height, lead(height) over (order by height) as next from canonical) c
+           where next > height + 1 order by height limit $1"#,
+        MAX_GAPS
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("look for heights without a block"))?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                unsigned("canonical", row.first)?,
+                unsigned("canonical", row.last)?,
+            ))
+        })
+        .collect()
+}
