@@ -182,7 +182,9 @@ fn text(missing: &Missing) -> String {
             j.from,
             j.state,
             j.next,
-            j.error.as_ref().map_or_else(String::new, |e| format!("; {e}")),
+            j.error
+                .as_ref()
+                .map_or_else(String::new, |e| format!("; {e}")),
         ));
     }
     text.push_str(&format!(

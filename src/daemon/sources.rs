@@ -18,7 +18,9 @@ use crate::config::Config;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It is named and not set up.
-    #[error("{asked_by} names the source {source_name:?}, which is not set up in the configuration")]
+    #[error(
+        "{asked_by} names the source {source_name:?}, which is not set up in the configuration"
+    )]
     NotSetUp {
         /// Which setting or option.
         asked_by: &'static str,
@@ -109,8 +111,9 @@ impl Sync {
     /// Sets the sources up.
     pub(super) fn new(config: &Config) -> Result<Self, SourceError> {
         let follow = config.sources.follow;
-        let follow =
-            follow.map(|kind| AnySource::required(config, kind, "sources.follow")).transpose()?;
+        let follow = follow
+            .map(|kind| AnySource::required(config, kind, "sources.follow"))
+            .transpose()?;
         let mut repair = Vec::new();
         for kind in &config.sources.repair {
             repair.extend(AnySource::set_up(config, *kind)?);

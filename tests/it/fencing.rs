@@ -152,7 +152,9 @@ fn a_rebuild_beside_a_running_daemon_is_taken_up_by_it() {
         let rebuilt = stxworx_on(&db, &["rebuild", "--yes"]).await;
         assert_eq!(rebuilt.status.code(), Some(0), "{rebuilt:?}");
         eventually("the mirror again", || async {
-            let waiting = db.number("select count(*) from inbox where state = 0").await;
+            let waiting = db
+                .number("select count(*) from inbox where state = 0")
+                .await;
             let same = fingerprint(&db).await == before;
             if waiting == 0 && same {
                 Ok(())
@@ -179,7 +181,9 @@ async fn two_processes(db: &TestDb) -> (Daemon, Daemon) {
     first.says("this process writes the mirror").await;
     first.says(" ready ").await;
     let second = spawn();
-    second.says("another process writes the mirror; standing by").await;
+    second
+        .says("another process writes the mirror; standing by")
+        .await;
     second.says(" ready ").await;
     (first, second)
 }
@@ -189,7 +193,10 @@ fn a_standby_takes_over_from_a_process_that_is_killed() {
     run(async {
         let (db, small) = (TestDb::new().await, small_chain());
         let (mut first, mut second) = two_processes(&db).await;
-        let at = [first.address("observer").await, second.address("observer").await];
+        let at = [
+            first.address("observer").await,
+            second.address("observer").await,
+        ];
         for entry in small.entries() {
             let reply = request(at[0], "POST", &entry.path, &entry.body).await;
             assert_eq!(reply.status(), 200);
@@ -200,9 +207,15 @@ fn a_standby_takes_over_from_a_process_that_is_killed() {
         first.signal(Signal::SIGKILL);
         let last = deliver_to(&small, &last, &at[1..], 330..360).await;
         written_by(&db, 2).await;
-        println!("taken over {} ms after the kill", killed.elapsed().as_millis());
+        println!(
+            "taken over {} ms after the kill",
+            killed.elapsed().as_millis()
+        );
         arrived(&db, &last).await;
-        println!("at the tip {} ms after the kill", killed.elapsed().as_millis());
+        println!(
+            "at the tip {} ms after the kill",
+            killed.elapsed().as_millis()
+        );
         second.says("this process writes the mirror").await;
         assert_eq!(epoch(&db).await, 2);
         let doubled = "select count(*) - count(distinct index_block_hash) from block";
@@ -219,7 +232,10 @@ fn a_writer_that_slept_over_its_lease_stands_by_when_it_wakes() {
     run(async {
         let (db, small) = (TestDb::new().await, small_chain());
         let (mut first, mut second) = two_processes(&db).await;
-        let at = [first.address("observer").await, second.address("observer").await];
+        let at = [
+            first.address("observer").await,
+            second.address("observer").await,
+        ];
         for entry in small.entries() {
             let reply = request(at[0], "POST", &entry.path, &entry.body).await;
             assert_eq!(reply.status(), 200);
@@ -260,7 +276,10 @@ fn a_process_for_another_mirror_does_not_stand_by() {
         let refused = crate::tools::output(command).await;
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         let said = crate::tools::stderr(&refused);
-        assert!(said.contains("this mirror was built with network devnet"), "{said}");
+        assert!(
+            said.contains("this mirror was built with network devnet"),
+            "{said}"
+        );
         assert_eq!(epoch(&db).await, 1);
         let _ = deliver(&app, &small_chain().entries()[0]).await;
         app.stop().await.unwrap();

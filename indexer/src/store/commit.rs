@@ -39,10 +39,14 @@ pub async fn commit(
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
-    sqlx::query!("set local synchronous_commit = off")
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::db("choose how to commit"))?;
+    sqlx::query!(
+        r#"select set_config('synchronous_commit', 'off', true) as "commit!",
+               set_config('idle_in_transaction_session_timeout', $1, true) as "idle!""#,
+        super::lease::ASLEEP
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(StoreError::db("choose how to commit"))?;
     move_watermark(&mut tx, from, to).await?;
     insert_principals(&mut tx, &batch.principals).await?;
     insert_burn_blocks(&mut tx, &batch.burn_blocks).await?;

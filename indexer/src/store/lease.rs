@@ -10,6 +10,11 @@ use super::load::{self, Position};
 use crate::model::FollowSet;
 use crate::project::AnyProjection;
 
+/// A writer that falls asleep in the middle of a transaction (a machine that is suspended) would hold the mirror's row,
+/// and with it everybody else, for as long as it sleeps. The server ends such a transaction after this time; between two
+/// statements of a writer that is awake there are milliseconds.
+pub(super) const ASLEEP: &str = "3s";
+
 /// What came of asking for the lease.
 #[derive(Debug)]
 pub enum Attempt {
@@ -53,6 +58,13 @@ pub async fn attempt(
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
+    sqlx::query!(
+        r#"select set_config('idle_in_transaction_session_timeout', $1, true) as "idle!""#,
+        ASLEEP
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(StoreError::db("limit how long the claim may take"))?;
     let taken = sqlx::query_scalar!(
         "insert into lease (holder, epoch, expires_at) values ($1, 0, clock_timestamp() + $2)
          on conflict (only_row) do update
