@@ -10,6 +10,7 @@ use stxworx_indexer::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands;
+use crate::commands::backfill::BackfillArgs;
 use crate::config::{Config, ConfigError, LogFormat, Sources};
 use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
@@ -63,6 +64,11 @@ enum Command {
     Audit(commands::audit::AuditArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
+    /// Store history from a source that is asked, while a daemon may go on following. Ctrl-C stops it, and the same
+    /// command goes on from there.
+    Backfill(BackfillArgs),
+    /// List what is missing: blocks that others wait for, heights without a block, backfills that are not over.
+    Gaps(OutputArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -306,6 +312,9 @@ pub enum CommandError {
     /// The configuration.
     #[error("the configuration cannot be used")]
     Config(#[from] ConfigError),
+    /// Options that do not go together.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -326,11 +335,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Ok(Outcome::Unsound) => ExitCode::from(3),
         Err(error) => {
             eprintln!("error: {}", error_chain(&error));
-            ExitCode::from(if matches!(error, CommandError::Config(_)) {
-                2
-            } else {
-                1
-            })
+            let usage = matches!(error, CommandError::Config(_) | CommandError::Usage(_));
+            ExitCode::from(if usage { 2 } else { 1 })
         }
     }
 }
@@ -374,6 +380,8 @@ async fn dispatch(
         Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Audit(args) => commands::audit::audit(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
+        Command::Backfill(args) => commands::backfill::backfill(config, &args, &cancel).await,
+        Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

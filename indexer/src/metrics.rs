@@ -12,6 +12,8 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::source::metrics::SourceMetrics;
+
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -23,6 +25,8 @@ pub enum Stage {
     Apply,
     /// Writing to the database.
     Commit,
+    /// Another process writes; this one waits for its turn.
+    Standby,
     /// Waiting for the database to come back.
     Database,
     /// Stopped by what it cannot do.
@@ -37,6 +41,7 @@ impl Stage {
             Self::Decode => "decode",
             Self::Apply => "apply",
             Self::Commit => "commit",
+            Self::Standby => "standby",
             Self::Database => "database",
             Self::Stopped => "stopped",
         }
@@ -100,6 +105,14 @@ pub struct Metrics {
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
     pub writer_epoch: IntGauge,
+    /// 1 while this process writes the mirror.
+    pub leader: IntGauge,
+    /// When its lease was renewed last, Unix seconds.
+    pub lease_renewed: IntGauge,
+    /// Leases taken, lost and released by this process.
+    pub lease_changes: IntCounterVec,
+    /// Of the sources that are asked.
+    pub sources: SourceMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -256,6 +269,20 @@ impl Metrics {
                 "stxworx_writer_epoch",
                 "Epoch of this writer; 0 when it does not write.",
             )?,
+            leader: gauge(
+                "stxworx_leader",
+                "1 while this process writes the mirror; 0 while it stands by.",
+            )?,
+            lease_renewed: gauge(
+                "stxworx_lease_renewed_timestamp_seconds",
+                "When this process renewed its lease last, Unix seconds; 0 for never.",
+            )?,
+            lease_changes: counters(
+                "stxworx_lease_changes_total",
+                "Leases that this process took, lost to another, and released.",
+                "what",
+            )?,
+            sources: SourceMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,
@@ -275,6 +302,9 @@ impl Metrics {
         for standing in crate::source::api::Standing::ALL {
             let standing = standing.as_str();
             metrics.api_source_servers.with_label_values(&[standing]);
+        }
+        for what in ["taken", "lost", "released"] {
+            metrics.lease_changes.with_label_values(&[what]);
         }
         Ok(metrics)
     }

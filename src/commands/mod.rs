@@ -1,10 +1,12 @@
 //! What each command does.
 
 pub mod audit;
+pub mod backfill;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
+pub mod gaps;
 pub mod migrate;
 pub mod rebuild;
 pub mod run;

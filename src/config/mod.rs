@@ -11,9 +11,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
+use stxworx_indexer::source::sync::repair::RepairSettings;
+use stxworx_indexer::source::sync::run::FollowSettings;
+use stxworx_indexer::store::inbox::Source;
 
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
@@ -87,6 +91,10 @@ pub struct Config {
     pub api_source: Option<ApiConfig>,
     /// Websocket of a Stacks API.
     pub api_source_websocket: Option<String>,
+    /// Who brings what besides the observer.
+    pub sources: SourceConfig,
+    /// How long a writer's lease lasts.
+    pub lease_ttl: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
     /// Where metrics are scraped.
@@ -99,6 +107,56 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Every setting as it is in force, with its origin; secrets hidden.
     pub dump: Vec<(&'static str, String, String)>,
+}
+
+/// Sources that are asked.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// Who is asked for the tip.
+    pub follow: Option<Source>,
+    /// Who is asked for missing blocks, in this order.
+    pub repair: Vec<Source>,
+    /// How the tip is followed.
+    pub following: FollowSettings,
+    /// Bounds of repair.
+    pub repairing: RepairSettings,
+}
+
+impl SourceConfig {
+    fn read(values: &load::Values) -> Result<Self, ConfigError> {
+        let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
+        let follow = match values.text("sources.follow")?.as_str() {
+            "none" => None,
+            "node" => Some(Source::Node),
+            "api" => Some(Source::Api),
+            _ => return Err(values.invalid("sources.follow", "none, node or api")),
+        };
+        let mut repair = Vec::new();
+        for name in values.list("sources.repair")? {
+            let source = match name.as_str() {
+                "node" => Source::Node,
+                "api" => Source::Api,
+                _ => return Err(values.invalid_item("sources.repair", &name, "node or api")),
+            };
+            if !repair.contains(&source) {
+                repair.push(source);
+            }
+        }
+        Ok(Self {
+            follow,
+            repair,
+            following: FollowSettings {
+                poll: ms("sources.poll_ms", 50, 3_600_000)?,
+                walk: values.integer("sources.walk_blocks", 1, 10_000)?,
+            },
+            repairing: RepairSettings {
+                grace: ms("sources.repair_grace_ms", 0, 3_600_000)?,
+                blocks: values.integer("sources.repair_blocks", 1, 10_000_000)?,
+                attempts: values.integer("sources.repair_attempts", 1, 1000)?,
+                rest: ms("sources.repair_rest_ms", 100, 86_400_000)?,
+            },
+        })
+    }
 }
 
 impl Config {
@@ -151,6 +209,8 @@ impl Config {
                 1,
                 3_600_000,
             )?),
+            sources: SourceConfig::read(&values)?,
+            lease_ttl: Duration::from_millis(values.integer("lease.ttl_ms", 100, 600_000)?),
             finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {

@@ -69,7 +69,8 @@ impl ProcessLive {
 impl LiveStatus for ProcessLive {
     fn live(&self) -> Live {
         let (stage, since) = self.metrics.stage_now();
-        let stands = stage != Stage::Idle && (since > STANDSTILL || stage == Stage::Stopped);
+        let rests = matches!(stage, Stage::Idle | Stage::Standby);
+        let stands = !rests && (since > STANDSTILL || stage == Stage::Stopped);
         let last = u64::try_from(self.metrics.last_received_unix())
             .ok()
             .filter(|s| *s > 0);

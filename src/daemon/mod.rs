@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+pub mod sources;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,9 +18,10 @@ use sqlx::PgPool;
 use stxworx_indexer::api::{self, ApiState};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
-use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
+use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
 use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
+use stxworx_indexer::source::sync::run::Turn;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -29,6 +31,7 @@ use crate::config::Config;
 pub use database::{Database, DatabaseError};
 pub use listen::ListenError;
 pub use live::ProcessLive;
+pub use sources::SourceError;
 
 /// A part of the daemon that can run in a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -54,6 +57,9 @@ pub enum DaemonError {
     /// The node's address.
     #[error("node.rpc_url cannot be used")]
     Node(#[from] NodeError),
+    /// A source that is asked.
+    #[error("a source cannot be used")]
+    Source(#[from] SourceError),
     /// The writer.
     #[error("the indexer stopped")]
     Pipeline(#[from] PipelineError),
@@ -134,7 +140,7 @@ impl Daemon {
             tasks: JoinSet::new(),
             cancel,
         };
-        daemon.start_indexer(config, writer, listeners.observer);
+        daemon.start_indexer(config, writer, listeners.observer)?;
         if let Some(url) = config
             .node_url
             .as_deref()
@@ -152,8 +158,11 @@ impl Daemon {
         config: &Config,
         pool: PgPool,
         listener: Option<tokio::net::TcpListener>,
-    ) {
-        let Some(listener) = listener else { return };
+    ) -> Result<(), DaemonError> {
+        let Some(listener) = listener else {
+            return Ok(());
+        };
+        let sync = sources::Sync::new(config, &self.metrics)?;
         let wake = Arc::new(Notify::new());
         let observer = Observer {
             pool: pool.clone(),
@@ -175,11 +184,30 @@ impl Daemon {
             follow: config.follow.clone(),
             finality_burn_blocks: config.finality_burn_blocks,
         };
+        let candidate = Candidate::new(config.lease_ttl);
+        let turn = Turn {
+            leading: candidate.leading.subscribe(),
+            stop: self.cancel.clone(),
+        };
+        let shelf = sources::shelf(pool.clone(), Arc::clone(&wake));
+        let hint = Arc::new(Notify::new());
+        sources::listen_for_hints(config, &self.metrics, &hint, &turn, &mut self.tasks)?;
+        sources::start(
+            (sync.follow, sync.repair),
+            &shelf,
+            config,
+            &self.metrics,
+            &hint,
+            &turn,
+            &mut self.tasks,
+        );
         let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
         self.tasks.spawn(async move {
-            let result = pipeline::run(pool, pipeline_config, metrics, wake, stop).await;
+            let result =
+                pipeline::run_as(candidate, pool, pipeline_config, metrics, wake, stop).await;
             ("the pipeline", result.map_err(Into::into))
         });
+        Ok(())
     }
 
     /// Compares contracts with a node from now on.

@@ -23,6 +23,7 @@ mod fencing;
 mod grants;
 mod large;
 mod metrics;
+mod sync;
 mod migrations;
 mod provenance;
 mod tamper;

@@ -2,7 +2,7 @@
 
 use stxworx_indexer::model::Mirror;
 use stxworx_indexer::store::inbox::{self, Endpoint, Provenance, Source};
-use stxworx_indexer::store::{StoreError, load, rebuild};
+use stxworx_indexer::store::{StoreError, lease, load, rebuild};
 
 use crate::support::chain::{Engine, follow};
 use crate::support::db::TestDb;
@@ -56,9 +56,12 @@ fn digests_of_older_rules_are_refused_until_they_are_made_anew() {
         let follow = follow();
         Engine::start_with(&db, follow.clone()).stop().await;
         db.sql("update mirror set digest_rules = 1").await;
-        let registry = stxworx_indexer::project::registry();
-        let refused = load::claim(&db.pool, "devnet", &follow, &registry).await;
-        let error = refused.expect_err("older rules").to_string();
+        let claim = async || {
+            let registry = stxworx_indexer::project::registry();
+            let ttl = std::time::Duration::from_secs(1);
+            lease::attempt(&db.pool, "devnet", &follow, &registry, "test", ttl).await
+        };
+        let error = claim().await.expect_err("older rules").to_string();
         assert!(
             error.contains("digest rules") && error.contains("rebuild"),
             "{error}"
@@ -66,9 +69,7 @@ fn digests_of_older_rules_are_refused_until_they_are_made_anew() {
         rebuild::rebuild_as(&db.pool, "devnet", &follow)
             .await
             .unwrap();
-        load::claim(&db.pool, "devnet", &follow, &registry)
-            .await
-            .unwrap();
+        claim().await.unwrap();
         db.drop().await;
     });
 }

@@ -28,12 +28,13 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// A chain in the making: Bitcoin with forks, Stacks with more of them.
-struct World {
-    chain: ChainBuilder,
+pub struct World {
+    pub chain: ChainBuilder,
     rng: SeededRng,
-    burns: Vec<BurnBlock>,
-    blocks: Vec<Block>,
-    payloads: Vec<Entry>,
+    pub burns: Vec<BurnBlock>,
+    pub blocks: Vec<Block>,
+    /// What a node tells, in order.
+    pub payloads: Vec<Entry>,
 }
 
 /// One of the last few, mostly the very last.
@@ -47,7 +48,7 @@ fn recent<'a, T>(rng: &mut SeededRng, items: &'a [T], reach: usize) -> &'a T {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let chain = ChainBuilder::new(ChainOptions {
             seed,
             ..ChainOptions::default()

@@ -3,12 +3,34 @@
 //! A node announces each sortition once (`/new_burn_block`) and says nothing when it leaves one. The
 //! view is therefore rebuilt from all announcements: the highest one is the tip, and its ancestors
 //! are canonical. Payloads of nodes before 3.1 name no parent; those link to the only known block one
-//! height below. A Bitcoin block that was never announced contradicts nothing: an observer may have
-//! been attached late, and a mocknet announces none.
+//! height below. A Bitcoin block that was never announced contradicts nothing, because an observer may have
+//! been attached late, and a mocknet announces none; but it is contradicted where another one is canonical at its
+//! height: its announcement may have been lost, and a tenure on it must not outlive the view.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::{BurnBlock, BurnBlockHash, ConsensusHash};
+
+/// What an announcement changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shift {
+    /// Did an announced block begin or cease to be contradicted?
+    pub announced: bool,
+    /// The lowest height at which another block is canonical now, or one where none was known.
+    pub from: Option<u32>,
+}
+
+fn lowest_difference(
+    old: &BTreeMap<u32, BurnBlockHash>,
+    new: &BTreeMap<u32, BurnBlockHash>,
+) -> Option<u32> {
+    let differs = |(height, hash): (&u32, &BurnBlockHash), other: &BTreeMap<u32, BurnBlockHash>| {
+        (other.get(height) != Some(hash)).then_some(*height)
+    };
+    let gone = old.iter().find_map(|entry| differs(entry, new));
+    let come = new.iter().find_map(|entry| differs(entry, old));
+    gone.into_iter().chain(come).min()
+}
 
 /// Announced Bitcoin blocks, and the canonical ones among them.
 #[derive(Debug, Clone, Default)]
@@ -21,11 +43,10 @@ pub struct BurnView {
 }
 
 impl BurnView {
-    /// Adds an announcement. Returns whether some announced block began or ceased to be
-    /// contradicted, in which case Stacks blocks must be judged again.
-    pub fn insert(&mut self, block: BurnBlock) -> bool {
+    /// Adds an announcement, and says what must be judged again because of it.
+    pub fn insert(&mut self, block: BurnBlock) -> Shift {
         if self.blocks.contains_key(&block.hash) {
-            return false;
+            return Shift::default();
         }
         if let Some(consensus_hash) = block.consensus_hash {
             self.by_consensus_hash.insert(consensus_hash, block.hash);
@@ -39,7 +60,10 @@ impl BurnView {
         self.blocks.insert(hash, block);
         if extends_tip {
             self.canonical.insert(height, hash);
-            return false;
+            return Shift {
+                announced: false,
+                from: Some(height),
+            };
         }
         self.rebuild()
     }
@@ -62,7 +86,7 @@ impl BurnView {
         self.rebuild();
     }
 
-    fn rebuild(&mut self) -> bool {
+    fn rebuild(&mut self) -> Shift {
         let mut canonical = BTreeMap::new();
         // Equal height: Bitcoin decides with its next block; until then the choice only has to be
         // the same on every replica.
@@ -83,10 +107,13 @@ impl BurnView {
             .filter(|b| canonical.get(&b.height).is_some_and(|c| *c != b.hash))
             .map(|b| b.hash)
             .collect();
-        let changed = dead != self.dead;
+        let shift = Shift {
+            announced: dead != self.dead,
+            from: lowest_difference(&self.canonical, &canonical),
+        };
         self.canonical = canonical;
         self.dead = dead;
-        changed
+        shift
     }
 
     fn parent_of(&self, block: &BurnBlock) -> Option<BurnBlockHash> {
@@ -100,7 +127,12 @@ impl BurnView {
         }
     }
 
-    /// Is this Bitcoin block known to be off the canonical Bitcoin chain?
+    /// Is the Bitcoin block of this height, announced or not, known to be another one?
+    pub fn differs_at(&self, height: u32, hash: &BurnBlockHash) -> bool {
+        self.canonical.get(&height).is_some_and(|c| c != hash)
+    }
+
+    /// Is this announced Bitcoin block known to be off the canonical Bitcoin chain?
     pub fn contradicts(&self, hash: &BurnBlockHash) -> bool {
         self.dead.contains(hash)
     }
@@ -165,13 +197,13 @@ mod tests {
             block(2, 11, Some(1)),
             block(3, 12, Some(2)),
         ] {
-            assert!(!view.insert(b));
+            assert!(!view.insert(b).announced);
         }
         view.insert(block(12, 11, Some(1)));
         assert!(!view.contradicts(&hash(2)));
         assert!(view.contradicts(&hash(12)));
         view.insert(block(13, 12, Some(12)));
-        assert!(view.insert(block(14, 13, Some(13))));
+        assert!(view.insert(block(14, 13, Some(13))).announced);
         assert!(view.contradicts(&hash(2)) && view.contradicts(&hash(3)));
         assert!(view.contradicts_sortition(&ConsensusHash([3; 20])));
         assert!(!view.contradicts(&hash(12)));
@@ -184,6 +216,21 @@ mod tests {
         view.insert(block(1, 10, None));
         assert!(!view.contradicts(&hash(99)));
         assert!(!view.contradicts_sortition(&ConsensusHash([99; 20])));
+    }
+
+    #[test]
+    fn what_was_never_announced_is_contradicted_where_another_is_canonical() {
+        let mut view = BurnView::default();
+        view.insert(block(1, 10, None));
+        assert!(view.differs_at(10, &hash(99)));
+        assert!(!view.differs_at(11, &hash(99)));
+        // A hole hides what is below it, and its filling shows it.
+        let shift = view.insert(block(3, 12, Some(2)));
+        assert_eq!(shift.from, Some(10));
+        assert!(!view.differs_at(10, &hash(99)));
+        let shift = view.insert(block(2, 11, Some(1)));
+        assert_eq!((shift.announced, shift.from), (false, Some(10)));
+        assert!(view.differs_at(10, &hash(99)) && view.differs_at(11, &hash(99)));
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub struct ForkTree {
     burn: BurnView,
     tip: Option<IndexBlockHash>,
     base: Option<IndexBlockHash>,
+    /// The greatest Bitcoin height that a block's tenure ever stood on.
+    highest_tenure: u32,
 }
 
 impl ForkTree {
@@ -156,6 +158,12 @@ impl ForkTree {
         self.entries.len()
     }
 
+    /// How many blocks the Bitcoin view does not contradict.
+    #[cfg(test)]
+    pub(super) fn entries_alive(&self) -> usize {
+        self.entries.values().filter(|e| e.live).count()
+    }
+
     /// Is the tree empty?
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -195,7 +203,7 @@ impl ForkTree {
             Outcome::Origin => {
                 self.base = Some(id);
                 let entry = self.entry_on(node, None);
-                self.entries.insert(id, entry);
+                self.keep(entry);
                 self.adopt(&[id]);
             }
             Outcome::SideFork => self.hang(node),
@@ -214,7 +222,9 @@ impl ForkTree {
     /// Adds a Bitcoin block. When the view changed so that another branch is better, moves the
     /// pointer and says how.
     pub fn insert_burn_block(&mut self, block: BurnBlock) -> Option<Switch> {
-        if !self.burn.insert(block) {
+        let shift = self.burn.insert(block);
+        // The usual announcement comes before any block stands on it.
+        if !shift.announced && shift.from.is_none_or(|from| from > self.highest_tenure) {
             return None;
         }
         self.judge_again();
@@ -255,7 +265,7 @@ impl ForkTree {
             if entry.canonical && tip.is_none_or(|t| t.height < block.height) {
                 tip = Some(block);
             }
-            tree.entries.insert(block.id, entry);
+            tree.keep(entry);
         }
         tree.tip = tip.map(|t| t.id);
         tree
@@ -275,7 +285,7 @@ impl ForkTree {
             let parent = self.entries.get(&node.parent);
             let mut entry = self.entry_on(node, parent);
             entry.canonical = canonical.contains(&id);
-            self.entries.insert(id, entry);
+            self.keep(entry);
         }
     }
 
@@ -309,6 +319,11 @@ impl ForkTree {
         }
     }
 
+    fn keep(&mut self, entry: Entry) {
+        self.highest_tenure = self.highest_tenure.max(entry.node.burn_block_height);
+        self.entries.insert(entry.node.block.id, entry);
+    }
+
     fn entry_on(&self, node: Node, parent: Option<&Entry>) -> Entry {
         let inherited = parent
             .filter(|p| p.node.consensus_hash == node.consensus_hash)
@@ -325,12 +340,15 @@ impl ForkTree {
 
     fn contradicted(&self, node: &Node, view: Option<ConsensusHash>) -> bool {
         self.burn.contradicts(&node.burn_block_hash)
+            || self
+                .burn
+                .differs_at(node.burn_block_height, &node.burn_block_hash)
             || view.is_some_and(|v| self.burn.contradicts_sortition(&v))
     }
 
     fn hang(&mut self, node: Node) {
         let entry = self.entry_on(node.clone(), self.entries.get(&node.parent));
-        self.entries.insert(entry.node.block.id, entry);
+        self.keep(entry);
     }
 
     fn is_better(&self, entry: &Entry, tip: Option<&Entry>) -> bool {

@@ -213,6 +213,31 @@ proptest! {
         }
     }
 
+    /// Announcements are lost now and then; what is left must still be a function of what came, and not of its order.
+    #[test]
+    fn lost_announcements_do_not_bring_the_order_back(
+        world in world(),
+        order in prop::collection::vec(any::<usize>(), 50),
+        lost in prop::collection::vec(any::<bool>(), 10),
+    ) {
+        let mut heard = world.clone();
+        let mut fate = lost.into_iter();
+        heard.burn.retain(|_| !fate.next().unwrap_or(false));
+        let plain: Vec<usize> = (0..50).collect();
+        let tree = deliver(&heard, &plain);
+        let other = deliver(&heard, &order);
+        let dead = |tree: &ForkTree| tree.entries_alive() == 0;
+        if !dead(&tree) {
+            prop_assert_eq!(canonical(&tree), canonical(&other));
+        }
+        // No canonical block stands on a Bitcoin block that is known to be another one.
+        for id in canonical(&tree) {
+            let node = tree.get(&id).unwrap();
+            let differs = tree.burn_view().differs_at(node.burn_block_height, &node.burn_block_hash);
+            prop_assert!(!differs || dead(&tree));
+        }
+    }
+
     #[test]
     fn a_restart_rebuilds_the_same_tree(world in world(), order in prop::collection::vec(any::<usize>(), 50)) {
         let tree = deliver(&world, &order);

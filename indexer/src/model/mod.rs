@@ -7,7 +7,9 @@ pub mod block;
 pub mod event;
 pub mod change;
 pub mod canonical;
+pub mod differences;
 pub mod follow;
+pub mod handover;
 
 pub use block::{Block, BlockHeader, BlockRef, BurnBlock, Transaction, TxKind, TxStatus};
 pub use change::{Change, Version, Violation};

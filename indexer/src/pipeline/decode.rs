@@ -12,7 +12,7 @@ use crate::decode::{
 };
 use crate::model::{Block, BurnBlock, FollowSet, TxId};
 use crate::store::StoreError;
-use crate::store::inbox::{self, Endpoint, PackedRow};
+use crate::store::inbox::{self, Endpoint, PackedRow, Source};
 
 /// Most payloads in a round.
 const ROUND_ROWS: i64 = 128;
@@ -40,11 +40,16 @@ pub(super) enum Decoded {
 #[derive(Debug)]
 pub(super) struct Item {
     pub inbox_id: i64,
+    pub source: Source,
     pub received_at_us: i64,
     pub decoded: Decoded,
 }
 
 pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, StoreError> {
+    let source = Source::from_code(row.source).ok_or_else(|| StoreError::Corrupt {
+        table: "inbox",
+        detail: format!("row {} has source {}", row.id, row.source),
+    })?;
     if row.endpoint().is_some_and(|e| !e.is_decoded()) {
         let PackedRow {
             id: inbox_id,
@@ -53,6 +58,7 @@ pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, Sto
         } = row;
         return Ok(Item {
             inbox_id,
+            source,
             received_at_us,
             decoded: Decoded::Kept,
         });
@@ -83,6 +89,7 @@ pub(super) fn decode_row(row: PackedRow, follow: &FollowSet) -> Result<Item, Sto
     });
     Ok(Item {
         inbox_id: row.id,
+        source,
         received_at_us: row.received_at_us,
         decoded,
     })

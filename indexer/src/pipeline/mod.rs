@@ -5,8 +5,11 @@
 //! any failed commit it is loaded anew and the round is done again (CH-4).
 
 mod batch;
+mod count;
 mod decode;
 mod detached;
+mod disagree;
+mod lead;
 mod states;
 mod writer;
 
@@ -21,8 +24,9 @@ use crate::metrics::{Metrics, Stage};
 use crate::model::FollowSet;
 use crate::project::ProjectError;
 use crate::retry::Backoff;
-use crate::store::StoreError;
+use crate::store::{StoreError, lease};
 
+pub use lead::{Candidate, DEFAULT_TTL};
 use writer::Writer;
 
 /// What a pipeline needs to know.
@@ -56,11 +60,10 @@ impl PipelineError {
 /// How long to wait for a wake-up before looking anyway: another process may have filled the inbox.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Runs until cancelled or until it cannot go on.
+/// Runs until cancelled or until it cannot go on, as a candidate with the usual lease.
 ///
 /// # Errors
-/// When another writer takes over, when the configuration does not fit the mirror, or when a block
-/// cannot be applied. A database that is away is waited for.
+/// As [`run_as`].
 pub async fn run(
     pool: PgPool,
     config: PipelineConfig,
@@ -68,33 +71,60 @@ pub async fn run(
     wake: Arc<Notify>,
     cancel: CancellationToken,
 ) -> Result<(), PipelineError> {
+    run_as(Candidate::default(), pool, config, metrics, wake, cancel).await
+}
+
+/// Runs until cancelled or until it cannot go on: writes the mirror while it holds the lease, and stands by while
+/// somebody else does.
+///
+/// # Errors
+/// When the configuration does not fit the mirror, or when a block cannot be applied. A database that is away is
+/// waited for.
+pub async fn run_as(
+    candidate: Candidate,
+    pool: PgPool,
+    config: PipelineConfig,
+    metrics: Arc<Metrics>,
+    wake: Arc<Notify>,
+    cancel: CancellationToken,
+) -> Result<(), PipelineError> {
     let mut backoff = Backoff::default();
-    let mut epoch = None;
     while !cancel.is_cancelled() {
-        let result = follow(
-            &pool,
-            &config,
-            &metrics,
-            &wake,
-            &cancel,
-            &mut epoch,
-            &mut backoff,
-        )
-        .await;
-        match result {
-            Ok(()) => break,
-            Err(error) if error.is_transient() => {
-                metrics.set_stage(Stage::Database);
-                let delay = backoff.next_delay();
-                tracing::warn!(
-                    error = %crate::error_chain(&error),
-                    retry_in_ms = delay.as_millis(),
-                    "the database failed; nothing is lost, trying again"
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(delay) => {}
-                    () = cancel.cancelled() => break,
+        let term = lead::stand_by(&pool, &config, &candidate, &metrics, &cancel).await;
+        let result = match term {
+            Ok(None) => break,
+            Ok(Some(term)) => {
+                let result = write(
+                    &pool,
+                    &config,
+                    &metrics,
+                    &wake,
+                    &cancel,
+                    &term,
+                    &mut backoff,
+                )
+                .await;
+                let lost = matches!(result, Ok(Ended::Lost));
+                lead::end(&candidate, &metrics, lost);
+                if lost {
+                    tracing::warn!(
+                        epoch = term.epoch,
+                        "another writer has taken over this mirror; this process stands by"
+                    );
+                } else if let Err(error) =
+                    lease::release(&pool, &candidate.holder, term.epoch).await
+                {
+                    let error = crate::error_chain(&error).to_string();
+                    tracing::warn!(error, "the lease is not released and has to run out");
                 }
+                result.map(|_| ())
+            }
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => {
+                pause(&error, &metrics, &mut backoff, &cancel).await;
             }
             Err(error) => {
                 metrics.set_stage(Stage::Stopped);
@@ -106,6 +136,59 @@ pub async fn run(
     Ok(())
 }
 
+/// How a term of writing ended without a failure.
+enum Ended {
+    /// It was asked to.
+    Asked,
+    /// The mirror is somebody else's.
+    Lost,
+}
+
+async fn pause(
+    error: &PipelineError,
+    metrics: &Metrics,
+    backoff: &mut Backoff,
+    cancel: &CancellationToken,
+) {
+    metrics.set_stage(Stage::Database);
+    let delay = backoff.next_delay();
+    tracing::warn!(
+        error = %crate::error_chain(error),
+        retry_in_ms = delay.as_millis(),
+        "the database failed; nothing is lost, trying again"
+    );
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
+/// Writes for a term, over failures of the database.
+async fn write(
+    pool: &PgPool,
+    config: &PipelineConfig,
+    metrics: &Arc<Metrics>,
+    wake: &Notify,
+    cancel: &CancellationToken,
+    term: &lead::Term,
+    backoff: &mut Backoff,
+) -> Result<Ended, PipelineError> {
+    loop {
+        if term.lost.is_cancelled() {
+            return Ok(Ended::Lost);
+        }
+        if cancel.is_cancelled() {
+            return Ok(Ended::Asked);
+        }
+        match follow(pool, config, metrics, wake, cancel, term, backoff).await {
+            Ok(ended) => return Ok(ended),
+            Err(PipelineError::Store(StoreError::LostWatermark)) => return Ok(Ended::Lost),
+            Err(error) if error.is_transient() => pause(&error, metrics, backoff, cancel).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// One life of a [`Writer`]: from loading to the first failure, or to the end.
 async fn follow(
     pool: &PgPool,
@@ -113,15 +196,17 @@ async fn follow(
     metrics: &Arc<Metrics>,
     wake: &Notify,
     cancel: &CancellationToken,
-    epoch: &mut Option<i64>,
+    term: &lead::Term,
     backoff: &mut Backoff,
-) -> Result<(), PipelineError> {
-    let mut writer = Writer::load(pool, config, metrics, *epoch).await?;
-    *epoch = Some(writer.epoch());
+) -> Result<Ended, PipelineError> {
+    let mut writer = Writer::load(pool, config, metrics, term.epoch).await?;
     let mut reader = decode::Reader::new(pool.clone(), config.follow.clone());
     loop {
         if cancel.is_cancelled() {
-            return Ok(());
+            return Ok(Ended::Asked);
+        }
+        if term.lost.is_cancelled() {
+            return Ok(Ended::Lost);
         }
         metrics.set_stage(Stage::Decode);
         let payloads = reader.next().await?;
@@ -132,6 +217,7 @@ async fn follow(
                 () = wake.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = cancel.cancelled() => {}
+                () = term.lost.cancelled() => {}
             }
             reader.rewind();
             continue;
@@ -140,7 +226,7 @@ async fn follow(
         backoff.reset();
         if again {
             // The mirror was emptied to begin lower; all payloads are to be read once more.
-            writer = Writer::load(pool, config, metrics, *epoch).await?;
+            writer = Writer::load(pool, config, metrics, term.epoch).await?;
             reader = decode::Reader::new(pool.clone(), config.follow.clone());
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use sqlx::PgPool;
 
 use super::batch::{Draft, left_final};
+use super::count::count;
 use super::decode::{Decoded, Item, decode_row};
 use super::detached::Detached;
 use super::states::StateCache;
@@ -14,10 +15,10 @@ use super::{PipelineConfig, PipelineError};
 use crate::chain::{ForkTree, Node, Outcome, Switch};
 use crate::metrics::{Metrics, Stage};
 use crate::model::canonical::{chain_digest, rows_digest};
-use crate::model::{Block, BurnBlock, Digest, EventKind, IndexBlockHash, TxKind};
+use crate::model::{Block, BurnBlock, Digest, FollowSet, IndexBlockHash};
 use crate::project::{AnyProjection, apply_all, registry, touched};
-use crate::store::batch::{BlockRows, InboxUpdate};
-use crate::store::inbox::InboxState;
+use crate::store::batch::{BlockRows, Disagreement, InboxUpdate};
+use crate::store::inbox::{InboxState, Source};
 use crate::store::load::{self, Position};
 use crate::store::window::{self, Known};
 use crate::store::{StoreError, commit, inbox, rebuild};
@@ -48,18 +49,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Loads the mirror's position. With an epoch, goes on as that writer; without, claims the mirror.
+    /// Loads the mirror's position, as the writer of this epoch.
     pub(super) async fn load(
         pool: &PgPool,
         config: &PipelineConfig,
         metrics: &Arc<Metrics>,
-        epoch: Option<i64>,
+        epoch: i64,
     ) -> Result<Self, PipelineError> {
         let registry = registry();
-        let position = match epoch {
-            None => load::claim(pool, &config.network, &config.follow, &registry).await?,
-            Some(epoch) => load::resume(pool, epoch).await?,
-        };
+        let position = load::resume(pool, epoch).await?;
         let depth = i32::try_from(WINDOW_BLOCKS).unwrap_or(i32::MAX);
         let (tree, window) = window::window(pool, depth).await?;
         load::free_detached(pool).await?;
@@ -71,7 +69,6 @@ impl Writer {
             Some(origin) => load::parent_of(pool, origin).await?,
             None => None,
         };
-        metrics.writer_epoch.set(position.epoch);
         let writer = Self {
             pool: pool.clone(),
             config: config.clone(),
@@ -90,10 +87,6 @@ impl Writer {
         };
         writer.show();
         Ok(writer)
-    }
-
-    pub(super) fn epoch(&self) -> i64 {
-        self.position.epoch
     }
 
     /// Processes a round and commits it. True when the mirror was emptied and must be loaded anew.
@@ -121,6 +114,35 @@ impl Writer {
         Ok(false)
     }
 
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(super) fn follow(&self) -> &FollowSet {
+        &self.config.follow
+    }
+
+    /// The payload of a block that is not committed yet.
+    pub(super) fn drafted(&self, id: &IndexBlockHash) -> Option<i64> {
+        let mut blocks = self.draft.batch.blocks.iter().rev();
+        blocks
+            .find(|b| b.block.header.id == *id)
+            .map(|b| b.inbox_id)
+    }
+
+    pub(super) fn note_disagreement(&mut self, found: Disagreement) {
+        tracing::error!(block = %found.block.id, height = found.block.height,
+            applied = found.applied_source.as_str(), other = found.other_source.as_str(),
+            differences = found.differences, "two sources tell different facts of one block; the first one stays");
+        let source = found.other_source.as_str();
+        self.metrics
+            .sources
+            .disagreements
+            .with_label_values(&[source])
+            .inc();
+        self.draft.batch.disagreements.push(found);
+    }
+
     async fn reread(&self, inbox_id: i64) -> Result<Item, PipelineError> {
         let row = inbox::fetch_one(&self.pool, inbox_id).await?;
         let follow = self.config.follow.clone();
@@ -146,6 +168,7 @@ impl Writer {
     async fn take(&mut self, item: Item) -> Result<Vec<i64>, PipelineError> {
         let Item {
             inbox_id,
+            source,
             received_at_us,
             decoded,
         } = item;
@@ -156,7 +179,7 @@ impl Writer {
             error: None,
         };
         match decoded {
-            Decoded::Block(block) => return self.take_block(inbox_id, *block).await,
+            Decoded::Block(block) => return self.take_block(inbox_id, source, *block).await,
             Decoded::BurnBlock(block) => self.take_burn_block(inbox_id, block),
             Decoded::Mempool(txids) => {
                 let seen = txids.into_iter().map(|t| (t, inbox_id, received_at_us));
@@ -203,9 +226,14 @@ impl Writer {
         }
     }
 
-    async fn take_block(&mut self, inbox_id: i64, block: Block) -> Result<Vec<i64>, PipelineError> {
+    async fn take_block(
+        &mut self,
+        inbox_id: i64,
+        source: Source,
+        block: Block,
+    ) -> Result<Vec<i64>, PipelineError> {
         if is_empty_genesis(&block) {
-            let block = Some((block.header.id, block.header.parent));
+            let block = Some((block.header.block_ref(), block.header.parent));
             let state = InboxState::Superseded;
             self.draft.batch.inbox.push(InboxUpdate {
                 id: inbox_id,
@@ -237,7 +265,10 @@ impl Writer {
             return Ok(Vec::new());
         }
         let state = match &outcome {
-            Outcome::Duplicate => InboxState::Duplicate,
+            Outcome::Duplicate => {
+                self.compare_duplicate(inbox_id, source, &block).await?;
+                InboxState::Duplicate
+            }
             Outcome::Detached { .. } => {
                 self.note_detached(inbox_id, &block);
                 InboxState::Detached
@@ -248,7 +279,7 @@ impl Writer {
         let update = InboxUpdate {
             id: inbox_id,
             state,
-            block: Some((id, block.header.parent)),
+            block: Some((block.header.block_ref(), block.header.parent)),
             error: None,
         };
         if state != InboxState::Applied {
@@ -327,7 +358,7 @@ impl Writer {
         let id = self.next.next_block_id;
         self.next.next_block_id += 1;
         self.known.insert(block.header.id, Known { id, digest });
-        self.count(&block);
+        count(&self.metrics, &block);
         self.draft
             .add_rows(block.transactions.len() + block.events.len() + change.versions.len() + 1);
         let outcome = self.tree.insert(node);
@@ -437,36 +468,6 @@ impl Writer {
             self.principals.insert(name, number);
         }
         Ok(())
-    }
-
-    fn count(&self, block: &Block) {
-        self.metrics.blocks.inc();
-        self.metrics
-            .rows
-            .with_label_values(&["transaction"])
-            .inc_by(block.transactions.len() as u64);
-        self.metrics
-            .rows
-            .with_label_values(&["event"])
-            .inc_by(block.events.len() as u64);
-        for transaction in &block.transactions {
-            if matches!(transaction.kind, TxKind::Undecoded | TxKind::Unlisted) {
-                self.metrics
-                    .undecoded
-                    .with_label_values(&[transaction.kind.as_str()])
-                    .inc();
-            }
-        }
-        for event in block
-            .events
-            .iter()
-            .filter(|e| e.body.kind == EventKind::Other)
-        {
-            self.metrics
-                .undecoded
-                .with_label_values(&[event.body.kind.as_str()])
-                .inc();
-        }
     }
 
     /// Commits what has been gathered.

@@ -6,5 +6,7 @@
 pub mod api;
 pub mod http;
 pub mod node;
+pub mod metrics;
 pub mod observer;
 pub mod pull;
+pub mod sync;

@@ -1,6 +1,6 @@
 //! What one commit writes, in the model's terms.
 
-use super::inbox::InboxState;
+use super::inbox::{InboxState, Source};
 use crate::decode::MempoolDrop;
 use crate::model::{Block, BlockRef, BurnBlock, Change, Digest, IndexBlockHash, TxId};
 
@@ -28,8 +28,8 @@ pub struct InboxUpdate {
     pub id: i64,
     /// Its new state.
     pub state: InboxState,
-    /// The block that it carries, if it was decoded.
-    pub block: Option<(IndexBlockHash, IndexBlockHash)>,
+    /// The block that it carries, and its parent, if it was decoded.
+    pub block: Option<(BlockRef, IndexBlockHash)>,
     /// Why it is quarantined.
     pub error: Option<String>,
 }
@@ -86,6 +86,23 @@ pub struct Mempool {
     pub dropped: Vec<(MempoolDrop, i64)>,
 }
 
+/// Two sources that tell different facts of one block.
+#[derive(Debug)]
+pub struct Disagreement {
+    /// The payload whose facts are mirrored.
+    pub applied_inbox_id: i64,
+    /// The one that says otherwise.
+    pub other_inbox_id: i64,
+    /// The block.
+    pub block: BlockRef,
+    /// Who delivered the first.
+    pub applied_source: Source,
+    /// Who delivered the second.
+    pub other_source: Source,
+    /// What differs, in words.
+    pub differences: String,
+}
+
 /// All that one commit writes.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -105,4 +122,6 @@ pub struct Batch {
     pub inbox: Vec<InboxUpdate>,
     /// Mempool rows.
     pub mempool: Mempool,
+    /// Sources that disagree.
+    pub disagreements: Vec<Disagreement>,
 }

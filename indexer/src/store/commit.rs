@@ -39,10 +39,14 @@ pub async fn commit(
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
-    sqlx::query!("set local synchronous_commit = off")
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::db("choose how to commit"))?;
+    sqlx::query!(
+        r#"select set_config('synchronous_commit', 'off', true) as "commit!",
+               set_config('idle_in_transaction_session_timeout', $1, true) as "idle!""#,
+        super::lease::ASLEEP
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(StoreError::db("choose how to commit"))?;
     move_watermark(&mut tx, from, to).await?;
     insert_principals(&mut tx, &batch.principals).await?;
     insert_burn_blocks(&mut tx, &batch.burn_blocks).await?;
@@ -59,6 +63,7 @@ pub async fn commit(
     insert_outbox(&mut tx, &batch.outbox).await?;
     write_mempool(&mut tx, &batch.mempool).await?;
     update_inbox(&mut tx, &batch.inbox).await?;
+    super::sync::insert_disagreements(&mut tx, &batch.disagreements).await?;
     tx.commit().await.map_err(StoreError::db("commit a batch"))
 }
 
@@ -411,15 +416,16 @@ async fn write_mempool(tx: &mut PgConnection, mempool: &Mempool) -> Result<(), S
 async fn update_inbox(tx: &mut PgConnection, rows: &[InboxUpdate]) -> Result<(), StoreError> {
     sqlx::query!(
         "update inbox i set state = u.state, error = u.error, index_block_hash = u.block,
-             parent_index_block_hash = u.parent
-         from unnest($1::bigint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::text[])
-           as u (id, state, block, parent, error)
+             parent_index_block_hash = u.parent, block_height = u.height
+         from unnest($1::bigint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::text[], $6::integer[])
+           as u (id, state, block, parent, error, height)
          where i.id = u.id",
         &column!(rows, |u| u.id),
         &column!(rows, |u| u.state as i16),
-        &column!(rows, |u| u.block.map(|b| b.0.0.to_vec())) as &[Option<Vec<u8>>],
+        &column!(rows, |u| u.block.map(|b| b.0.id.0.to_vec())) as &[Option<Vec<u8>>],
         &column!(rows, |u| u.block.map(|b| b.1.0.to_vec())) as &[Option<Vec<u8>>],
         &column!(rows, |u| u.error.clone()) as &[Option<String>],
+        &column!(rows, |u| u.block.map(|b| int(b.0.height))) as &[Option<i32>],
     )
     .execute(tx)
     .await

@@ -378,6 +378,8 @@ pub struct PackedRow {
     pub id: i64,
     /// The endpoint's code.
     pub endpoint: i16,
+    /// Who delivered it first: the source's code.
+    pub source: i16,
     /// When, as Unix microseconds.
     pub received_at_us: i64,
     /// Size of the body as it arrived.
@@ -431,7 +433,7 @@ pub async fn fetch_received(
 ) -> Result<Vec<PackedRow>, StoreError> {
     let mut fetched = sqlx::query_as!(
         PackedRow,
-        r#"select i.id, i.endpoint, i.body_bytes,
+        r#"select i.id, i.endpoint, i.source, i.body_bytes,
                   case when i.endpoint <= $4 then i.body else '' end as "packed!",
                   (extract(epoch from i.received_at) * 1000000)::bigint as "received_at_us!"
            from (select id, sum(body_bytes) over (order by id) - body_bytes as before
@@ -460,7 +462,7 @@ pub async fn fetch_received(
 pub async fn fetch_one(pool: &PgPool, id: i64) -> Result<PackedRow, StoreError> {
     let mut row = sqlx::query_as!(
         PackedRow,
-        r#"select id, endpoint, body_bytes, body as packed,
+        r#"select id, endpoint, source, body_bytes, body as packed,
                   (extract(epoch from received_at) * 1000000)::bigint as "received_at_us!"
            from inbox where id = $1"#,
         id

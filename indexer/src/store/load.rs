@@ -47,25 +47,72 @@ pub(super) fn unsigned(table: &'static str, value: i32) -> Result<u32, StoreErro
     })
 }
 
-/// Claims the mirror for this writer: raises the epoch, so that every earlier writer's next commit
-/// fails. Creates the mirror's row on an empty database.
+/// Is this the mirror of that network and follow set? An empty database is anybody's.
 ///
 /// # Errors
-/// When the mirror was built for another network, follow set or projection rules.
-pub async fn claim(
+/// When it is not, or the database fails.
+pub(super) async fn check(
     pool: &PgPool,
     network: &str,
     follow: &FollowSet,
-    registry: &[Box<dyn AnyProjection>],
-) -> Result<Position, StoreError> {
-    let wanted = follow_json(follow)?;
-    let mut tx = super::begin(pool, "begin")
+) -> Result<(), StoreError> {
+    let row = sqlx::query!("select network, follow, digest_rules from mirror")
+        .fetch_optional(pool)
         .await
-        .map_err(StoreError::db("begin"))?;
+        .map_err(StoreError::db("see what the mirror is of"))?;
+    match row {
+        Some(row) => same_mirror(&row.network, row.digest_rules, &row.follow, network, follow),
+        None => Ok(()),
+    }
+}
+
+fn same_mirror(
+    stored: &str,
+    digest_rules: i32,
+    stored_follow: &serde_json::Value,
+    network: &str,
+    follow: &FollowSet,
+) -> Result<(), StoreError> {
+    if stored != network {
+        return Err(StoreError::OtherMirror {
+            what: "network",
+            stored: stored.to_owned(),
+            configured: network.to_owned(),
+        });
+    }
+    if digest_rules != DIGEST_RULES {
+        return Err(StoreError::OtherMirror {
+            what: "digest rules",
+            stored: format!("version {digest_rules}"),
+            configured: format!("version {DIGEST_RULES}"),
+        });
+    }
+    let wanted = follow_json(follow)?;
+    if *stored_follow != wanted {
+        return Err(StoreError::OtherMirror {
+            what: "follow set",
+            stored: stored_follow.to_string(),
+            configured: wanted.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Claims the mirror within the transaction that took the lease: raises the epoch, so that every earlier writer's
+/// next commit fails. Creates the mirror's row on an empty database. Returns the epoch.
+///
+/// # Errors
+/// When the mirror was built for another network, follow set or projection rules.
+pub(super) async fn claim(
+    tx: &mut PgConnection,
+    network: &str,
+    follow: &FollowSet,
+    registry: &[Box<dyn AnyProjection>],
+) -> Result<i64, StoreError> {
     sqlx::query!(
         "insert into mirror (network, follow, digest_rules) values ($1, $2, $3) on conflict do nothing",
         network,
-        wanted,
+        follow_json(follow)?,
         DIGEST_RULES
     )
     .execute(&mut *tx)
@@ -78,27 +125,7 @@ pub async fn claim(
     .fetch_one(&mut *tx)
     .await
     .map_err(StoreError::db("claim the mirror"))?;
-    if row.network != network {
-        return Err(StoreError::OtherMirror {
-            what: "network",
-            stored: row.network,
-            configured: network.to_owned(),
-        });
-    }
-    if row.digest_rules != DIGEST_RULES {
-        return Err(StoreError::OtherMirror {
-            what: "digest rules",
-            stored: format!("version {}", row.digest_rules),
-            configured: format!("version {DIGEST_RULES}"),
-        });
-    }
-    if row.follow != wanted {
-        return Err(StoreError::OtherMirror {
-            what: "follow set",
-            stored: row.follow.to_string(),
-            configured: wanted.to_string(),
-        });
-    }
+    same_mirror(&row.network, row.digest_rules, &row.follow, network, follow)?;
     for projection in registry {
         let stored = sqlx::query_scalar!(
             "insert into projection (id, name, version) values ($1, $2, $3)
@@ -123,10 +150,7 @@ pub async fn claim(
         .execute(&mut *tx)
         .await
         .map_err(StoreError::db("take quarantined payloads up again"))?;
-    tx.commit()
-        .await
-        .map_err(StoreError::db("commit the claim"))?;
-    resume(pool, row.writer_epoch).await
+    Ok(row.writer_epoch)
 }
 
 /// The committed position again, for a writer that lost its connection.

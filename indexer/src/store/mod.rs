@@ -9,10 +9,12 @@ pub mod migrate;
 pub mod evidence;
 pub mod inbox;
 pub mod load;
+pub mod lease;
 pub mod window;
 pub mod batch;
 pub mod commit;
 pub mod rebuild;
+pub mod sync;
 pub mod proof;
 pub mod read;
 
@@ -105,9 +107,10 @@ impl StoreError {
                 | sqlx::Error::WorkerCrashed
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::Protocol(_) => true,
-                // Classes 08 connection, 53 resources, 57 operator intervention, 40 rollback.
+                // Classes 08 connection, 53 resources, 57 operator intervention, 40 rollback; 25P03 is a transaction
+                // that the server ended because we slept in it.
                 sqlx::Error::Database(e) => e.code().is_some_and(|c| {
-                    ["08", "53", "57", "40"]
+                    ["08", "53", "57", "40", "25P03"]
                         .iter()
                         .any(|class| c.starts_with(class))
                 }),

@@ -10,7 +10,7 @@ use stxworx::workload::{
 use stxworx_clarity::codec::transaction::{Payload, TenureCause, Transaction};
 use stxworx_indexer::metrics::{Metrics, Stage};
 use stxworx_indexer::model::{FollowSet, Mirror};
-use stxworx_indexer::pipeline::{self, PipelineConfig, PipelineError};
+use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
 use stxworx_indexer::store::inbox::{self, Endpoint, Provenance, Source};
 use stxworx_indexer::store::{self, Access};
 use tokio::sync::Notify;
@@ -73,7 +73,9 @@ impl Engine {
             finality_burn_blocks: 6,
         };
         let pool = store::pool(&db.url, Access::Write, 4).unwrap();
-        let run = pipeline::run(
+        // An engine that was killed lets go of nothing: the next one must not wait for long.
+        let run = pipeline::run_as(
+            Candidate::new(std::time::Duration::from_millis(150)),
             pool.clone(),
             config,
             Arc::clone(&metrics),

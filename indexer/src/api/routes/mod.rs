@@ -11,6 +11,7 @@ mod market;
 mod projections;
 mod reorgs;
 mod status;
+mod sync;
 mod transactions;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::reorgs::ReorgView;
+use super::sync::SyncView;
 use crate::api::error::{Early, Problems};
 use crate::api::params::Params;
 use crate::api::reader::Reader;
@@ -39,6 +40,8 @@ struct StatusView {
     quarantined: Vec<QuarantinedView>,
     /// The first blocks whose parent is missing.
     detached: Vec<DetachedView>,
+    /// How the mirror is being filled, and by whom.
+    sync: SyncView,
     /// The mempool as the node told it.
     mempool: MempoolView,
     /// The latest change of the canonical chain; `as_of.generation` counts them.
@@ -185,6 +188,7 @@ pub(super) async fn status(
     let waiting = status::waiting(connection).await?;
     let quarantined = status::quarantined(connection).await?;
     let detached = status::detached(connection).await?;
+    let sync = SyncView::read(connection).await?;
     let mempool = status::mempool(connection).await?;
     let last_reorg = reorg::page(connection, i64::MAX, 1)
         .await?
@@ -218,6 +222,7 @@ pub(super) async fn status(
                 missing_parent: hex(row.parent.as_ref()),
             })
             .collect(),
+        sync,
         mempool: MempoolView {
             seen: mempool.seen.0,
             dropped: mempool.dropped.0,

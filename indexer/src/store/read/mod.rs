@@ -13,6 +13,7 @@ pub mod projection;
 pub mod reorg;
 pub mod snapshot;
 pub mod status;
+pub mod sync;
 pub mod transaction;
 mod types;
 
@@ -20,6 +21,8 @@ pub use snapshot::{BlockAt, Snapshot, Tip};
 pub use types::{Hex, Uint, Ulong};
 
 use sqlx::postgres::PgConnectOptions;
+
+use super::StoreError;
 
 /// How long one statement of the API may run, in milliseconds. Below the API's own time limit, so that
 /// the database stops working for a reader who is gone.
@@ -46,6 +49,19 @@ impl ReadError {
     /// Wraps a database error with what was being read.
     pub(crate) fn reading(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { what, source }
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        let source = match error {
+            StoreError::Db { source, .. } => source,
+            other => sqlx::Error::Decode(Box::new(other)),
+        };
+        Self::Database {
+            what: "how the mirror is being filled",
+            source,
+        }
     }
 }
 
