@@ -1,5 +1,7 @@
 //! The command line.
 
+mod operator;
+
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +16,8 @@ use crate::config::{Config, ConfigError, LogFormat, Sources};
 use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
+
+pub use operator::{ExplainArgs, ExplainWhat, ReindexArgs, VerifyArgs};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
     3 the mirror is not what it should be (a verification that found differences, a violated invariant).";
@@ -61,6 +65,10 @@ enum Command {
     Verify(VerifyArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
+    /// Replay the stored payloads of a range of heights, compare, and swap what differs; following goes on.
+    Reindex(ReindexArgs),
+    /// Say where a state comes from: each field from its event, block, payload and source.
+    Explain(ExplainArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -193,17 +201,6 @@ pub struct RunArgs {
 /// Options of commands that print data.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// How the result is printed.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
-    pub output: OutputFormat,
-}
-
-/// Options of `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Also compare each contract's chain of events with the contract's cursor at this node (RPC, http://HOST:PORT).
-    #[arg(long, value_name = "URL")]
-    pub node: Option<String>,
     /// How the result is printed.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
@@ -371,6 +368,8 @@ async fn dispatch(
         Command::Status(args) => commands::status::status(config, args.output).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
+        Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
+        Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

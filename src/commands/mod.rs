@@ -4,8 +4,11 @@ pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
+pub mod explain;
 pub mod migrate;
+mod progress;
 pub mod rebuild;
+pub mod reindex;
 pub mod run;
 pub mod status;
 pub mod summary;

@@ -14,14 +14,18 @@ mod simulation;
 mod smoke;
 mod bad_input;
 mod cli;
+mod deep_verify;
 mod database_faults;
 #[cfg(feature = "devnet")]
 mod devnet;
+#[cfg(feature = "devnet")]
+mod explain;
 mod fencing;
 mod grants;
 mod large;
 mod metrics;
 mod migrations;
+mod reindex;
 mod tamper;
 mod tidy;
 mod tools;

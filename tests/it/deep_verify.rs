@@ -1,0 +1,1 @@
+//! Placeholder while the scenario is written below.
