@@ -184,7 +184,19 @@ pub async fn run(
     cancel: &CancellationToken,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, ReindexError> {
-    let (_lock, rules, follow) = prepare(pool).await?;
+    let lock = journal::lock(pool).await?.ok_or(ReindexError::Busy)?;
+    let report = run_alone(pool, options, cancel, progress).await;
+    lock.release().await;
+    report
+}
+
+async fn run_alone(
+    pool: &PgPool,
+    options: &Options,
+    cancel: &CancellationToken,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, ReindexError> {
+    let (rules, follow) = prepare(pool).await?;
     let range = range(pool, options).await?;
     let job = journal::begin(pool, &range, &rules).await?;
     let mut report = Report {
@@ -232,25 +244,27 @@ pub async fn run(
 /// # Errors
 /// When the role or another run forbids it, or the database fails.
 pub async fn undo(pool: &PgPool) -> Result<Swapped, ReindexError> {
-    let (_lock, ..) = prepare(pool).await?;
-    Ok(swap::undo(pool).await?)
+    let lock = journal::lock(pool).await?.ok_or(ReindexError::Busy)?;
+    let swapped = match prepare(pool).await {
+        Ok(_) => swap::undo(pool).await.map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    lock.release().await;
+    swapped
 }
 
-/// The lock, the rules, and what is followed.
-async fn prepare(pool: &PgPool) -> Result<(impl Sized + use<>, Value, FollowSet), ReindexError> {
-    let Some(mut lock) = journal::lock(pool).await? else {
-        return Err(ReindexError::Busy);
-    };
+/// The mirror's rules, which must be this version's, and what is followed.
+async fn prepare(pool: &PgPool) -> Result<(Value, FollowSet), ReindexError> {
     if !journal::is_owner(pool).await? {
         return Err(ReindexError::NotOwner);
     }
-    let rules = journal::rules(&mut lock).await?;
+    let rules = journal::rules(pool).await?;
     let follow = load::follow_set(pool).await?;
     let (Some(rules), Some(follow)) = (rules, follow) else {
         return Err(ReindexError::Empty);
     };
     check_rules(&rules)?;
-    Ok((lock, rules, follow))
+    Ok((rules, follow))
 }
 
 fn check_rules(rules: &Value) -> Result<(), ReindexError> {

@@ -1,7 +1,7 @@
 //! The marketplace on the devnet's chain, mirrored: real Clarity on one side, the model on the other.
 
 mod compare;
-mod history;
+pub mod history;
 mod node;
 mod shape;
 

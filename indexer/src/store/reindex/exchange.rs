@@ -61,6 +61,7 @@ pub(super) async fn add_principals(
     sqlx::query!(
         r#"with named as (
                select distinct name from reindex_row s
+               join reindex_block k on k.job_id = s.job_id and k.block_id = s.block_id and k.selected
                cross join lateral unnest(array[s.content ->> 'sender', s.content ->> 'sponsor',
                    s.content ->> 'contract', s.content ->> 'recipient']) as n (name)
                where s.job_id = $1 and not s.replaced and s.relation in ('transaction', 'event') and name is not null
@@ -105,6 +106,7 @@ pub(super) async fn install(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into transaction select r.* from reindex_row s
+         join reindex_block k on k.job_id = s.job_id and k.block_id = s.block_id and k.selected
          left join principal a on a.name = s.content ->> 'sender'
          left join principal b on b.name = s.content ->> 'sponsor'
          left join principal c on c.name = s.content ->> 'contract'
@@ -118,6 +120,7 @@ pub(super) async fn install(
     .map_err(StoreError::db("put transactions in"))?;
     sqlx::query!(
         "insert into event select r.* from reindex_row s
+         join reindex_block k on k.job_id = s.job_id and k.block_id = s.block_id and k.selected
          left join principal a on a.name = s.content ->> 'contract'
          left join principal b on b.name = s.content ->> 'sender'
          left join principal c on c.name = s.content ->> 'recipient'
@@ -134,6 +137,7 @@ pub(super) async fn install(
              select s.block_id, s.content, (o.content ->> 'id')::bigint as old,
                     row_number() over (order by s.block_id, s.content ->> 'position') as number
              from reindex_row s
+             join reindex_block k on k.job_id = s.job_id and k.block_id = s.block_id and k.selected
              left join reindex_row o on o.job_id = $1 and o.replaced and o.relation = 'projection_version'
                and o.block_id = s.block_id and o.content -> 'projection' = s.content -> 'projection'
                and o.content -> 'entity' = s.content -> 'entity' and o.content -> 'position' = s.content -> 'position'
@@ -158,7 +162,9 @@ async fn install_headers(tx: &mut PgConnection, job: i64) -> Result<(), StoreErr
              consensus_hash = r.consensus_hash, burn_view = r.burn_view, miner_txid = r.miner_txid,
              tenure_height = r.tenure_height, listed_transactions = r.listed_transactions,
              listed_events = r.listed_events
-         from reindex_row s cross join lateral jsonb_populate_record(null::block, s.content) r
+         from reindex_row s
+         join reindex_block k on k.job_id = s.job_id and k.block_id = s.block_id and k.selected
+         cross join lateral jsonb_populate_record(null::block, s.content) r
          where s.job_id = $1 and not s.replaced and s.relation = 'block' and b.id = s.block_id",
         job
     )

@@ -5,7 +5,7 @@ pub mod report;
 pub mod swap;
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 
 use super::StoreError;
 use super::load::corrupt;
@@ -62,12 +62,32 @@ pub struct Finding {
     pub rows: Vec<(&'static str, Value)>,
 }
 
-/// The lock of the one run at a time; closing the connection frees it, however the process ends. None when
-/// another run holds it.
+/// The lock of the one run at a time. Dropped, the server frees it when it notices; see [`Lock::release`].
+#[derive(Debug)]
+pub struct Lock(PgConnection);
+
+impl Lock {
+    /// Frees it now.
+    pub async fn release(mut self) {
+        let freed = sqlx::query_scalar!(
+            r#"select pg_advisory_unlock(hashtext('reindex'), hashtext(current_schema())) as "freed!""#
+        )
+        .fetch_one(&mut self.0)
+        .await;
+        if let Err(error) = freed {
+            tracing::debug!(%error, "the lock is freed with its connection");
+        }
+        if let Err(error) = self.0.close().await {
+            tracing::debug!(%error, "the connection that held the lock was gone");
+        }
+    }
+}
+
+/// Takes the lock; none when another run holds it. It ends with its connection, however the process ends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(pool: &PgPool) -> Result<Option<PgConnection>, StoreError> {
+pub async fn lock(pool: &PgPool) -> Result<Option<Lock>, StoreError> {
     let pooled = pool.acquire().await.map_err(StoreError::db("connect"))?;
     let mut connection = pooled.detach();
     let held = sqlx::query_scalar!(
@@ -76,7 +96,7 @@ pub async fn lock(pool: &PgPool) -> Result<Option<PgConnection>, StoreError> {
     .fetch_one(&mut connection)
     .await
     .map_err(StoreError::db("lock the re-indexing"))?;
-    Ok(held.then_some(connection))
+    Ok(held.then_some(Lock(connection)))
 }
 
 /// Does this connection's role own the mirror's tables?
@@ -99,7 +119,7 @@ pub async fn is_owner(pool: &PgPool) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rules(connection: &mut PgConnection) -> Result<Option<Value>, StoreError> {
+pub async fn rules(connection: impl PgExecutor<'_>) -> Result<Option<Value>, StoreError> {
     sqlx::query_scalar!(
         r#"select jsonb_build_object('network', network, 'follow', follow, 'digest_rules', digest_rules,
                'origin', encode(origin, 'hex'),

@@ -101,7 +101,7 @@ pub async fn apply(
     pointers: &[EntityKey],
 ) -> Result<Swapped, StoreError> {
     let (mut tx, position) = begin(pool).await?;
-    if rules(&mut tx).await?.as_ref() != Some(under) {
+    if rules(&mut *tx).await?.as_ref() != Some(under) {
         let reason = "what is followed, or by which rules, has changed since the comparison began";
         return Ok(Swapped::Refused(reason.to_owned()));
     }
@@ -172,7 +172,7 @@ pub async fn undo(pool: &PgPool) -> Result<Swapped, StoreError> {
         return refused("there is no swap whose replaced rows are still kept".to_owned());
     };
     let job = last.id;
-    if rules(&mut tx).await? != Some(last.rules) || strangers(&mut tx, job).await? > 0 {
+    if rules(&mut *tx).await? != Some(last.rules) || strangers(&mut tx, job).await? > 0 {
         return refused(format!("the mirror was rebuilt since run {job}"));
     }
     let touched = sqlx::query_scalar!(
