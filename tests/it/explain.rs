@@ -15,12 +15,25 @@ use crate::support::db::TestDb;
 use crate::support::run;
 use crate::tools::{stderr, stdout, stxworx_on};
 
+#[test]
+fn states_and_transactions_are_traced_to_events_blocks_and_payloads() {
+    run(async {
+        let (db, history) = mirrored().await;
+        every_field_of_every_project_names_the_event_that_set_it(&db, &history).await;
+        an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to(&db, &history).await;
+        badges_actions_profiles_and_assets_are_explained_to_the_last_field(&db, &history).await;
+        a_transaction_is_explained_by_what_it_changed(&db, &history).await;
+        the_command_prints_for_people_and_for_tools(&db, &history).await;
+        db.drop().await;
+    });
+}
+
 /// A marketplace of some hundred blocks with forks, mirrored.
 async fn mirrored() -> (TestDb, History) {
-    let mut history = History::new(31, 160);
+    let mut history = History::new(31, 120);
     let db = TestDb::new().await;
     let engine = Engine::start_with(&db, history.follow());
-    history.grow(160);
+    history.grow(120);
     engine.feed(&db, &history.said()).await;
     engine.stop().await;
     (db, history)
@@ -247,102 +260,95 @@ fn assert_explained(e: &Explanation, hand: &Hand, prints: &[&Print]) -> usize {
     hand.fields.len()
 }
 
-#[test]
-fn every_field_of_every_project_names_the_event_that_set_it() {
-    run(async {
-        let (db, history) = mirrored().await;
-        let contract = history.contracts().logic.to_string();
-        let all = prints(&db, &contract).await;
-        let mut of_project: BTreeMap<u128, Vec<&Print>> = BTreeMap::new();
-        for print in &all {
-            if let Some(id) = project_of(&print.event) {
-                of_project.entry(id).or_default().push(print);
-            }
+async fn every_field_of_every_project_names_the_event_that_set_it(db: &TestDb, history: &History) {
+    let contract = history.contracts().logic.to_string();
+    let all = prints(db, &contract).await;
+    let mut of_project: BTreeMap<u128, Vec<&Print>> = BTreeMap::new();
+    for print in &all {
+        if let Some(id) = project_of(&print.event) {
+            of_project.entry(id).or_default().push(print);
         }
-        let (mut fields, mut versions) = (0, 0);
-        for (id, prints) in &of_project {
-            let mut hand = Hand::default();
-            for (number, print) in prints.iter().enumerate() {
-                hand.fold(number, print);
-            }
-            let explained = ask(&db, Subject::Project(id.to_string()), None)
-                .await
-                .unwrap();
-            fields += assert_explained(&explained, &hand, prints);
-            versions += explained.versions;
+    }
+    let (mut fields, mut versions) = (0, 0);
+    for (id, prints) in &of_project {
+        let mut hand = Hand::default();
+        for (number, print) in prints.iter().enumerate() {
+            hand.fold(number, print);
         }
-        println!(
-            "{} projects, {fields} fields, {versions} versions walked",
-            of_project.len()
-        );
-        assert!(of_project.len() >= 20 && versions > of_project.len());
-        db.drop().await;
-    });
+        let explained = ask(db, Subject::Project(id.to_string()), None)
+            .await
+            .unwrap();
+        fields += assert_explained(&explained, &hand, prints);
+        versions += explained.versions;
+    }
+    println!(
+        "{} projects, {fields} fields, {versions} versions walked",
+        of_project.len()
+    );
+    assert!(of_project.len() >= 20 && versions > of_project.len());
 }
 
-#[test]
-fn an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to() {
-    run(async {
-        let (db, history) = mirrored().await;
-        let contract = history.contracts().logic.to_string();
-        let all = prints(&db, &contract).await;
-        let of_one: Vec<&Print> = all
-            .iter()
-            .filter(|p| project_of(&p.event) == Some(1))
-            .collect();
-        assert!(of_one.len() > 1, "the project lived");
-        let newest = ask(&db, Subject::Project("1".into()), None).await.unwrap();
-        for block in &newest.blocks {
-            let expected = db
+async fn an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to(
+    db: &TestDb,
+    history: &History,
+) {
+    let contract = history.contracts().logic.to_string();
+    let all = prints(db, &contract).await;
+    let of_one: Vec<&Print> = all
+        .iter()
+        .filter(|p| project_of(&p.event) == Some(1))
+        .collect();
+    assert!(of_one.len() > 1, "the project lived");
+    let newest = ask(db, Subject::Project("1".into()), None).await.unwrap();
+    for block in &newest.blocks {
+        let expected = db
                 .text(format!(
                     "select concat_ws(' ', i.id, '0x' || encode(i.sha256, 'hex'), i.deliveries)
                      from block b join inbox i on i.id = b.inbox_id where b.index_block_hash = '\\x{}'",
                     &block.index_block_hash[2..]
                 ))
                 .await;
-            let said = format!(
-                "{} {} {}",
-                block.inbox_id,
-                block.sha256.as_ref().unwrap(),
-                block.deliveries.unwrap()
-            );
-            assert_eq!(Some(said), expected);
-            assert_eq!(block.source, Some("observer"));
-        }
-        // As of the block of its first event, only that one has spoken.
-        let first = of_one[0];
-        let at = At::Block(first.block.parse().unwrap());
-        let then = ask(&db, Subject::Project("1".into()), Some(at))
-            .await
-            .unwrap();
-        assert_eq!(then.as_of, first.block);
-        let mut hand = Hand::default();
-        hand.fold(0, first);
-        if of_one[1].block != first.block {
-            assert_explained(&then, &hand, &of_one);
-        }
-        let before = ask(&db, Subject::Project("1".into()), Some(At::Height(0))).await;
-        assert!(
-            matches!(before, Err(ExplainError::Nothing { .. })),
-            "{before:?}"
+        let said = format!(
+            "{} {} {}",
+            block.inbox_id,
+            block.sha256.as_ref().unwrap(),
+            block.deliveries.unwrap()
         );
-        let nowhere = ask(
-            &db,
-            Subject::Project("1".into()),
-            Some(At::Height(1_000_000)),
-        )
-        .await;
-        assert!(
-            matches!(nowhere, Err(ExplainError::NoBlock { .. })),
-            "{nowhere:?}"
-        );
-        let none = ask(&db, Subject::Project("99999".into()), None).await;
-        assert!(
-            matches!(none, Err(ExplainError::Nothing { .. })),
-            "{none:?}"
-        );
-        db.drop().await;
-    });
+        assert_eq!(Some(said), expected);
+        assert_eq!(block.source, Some("observer"));
+    }
+    // As of the block of its first event, only that one has spoken.
+    let first = of_one[0];
+    let at = At::Block(first.block.parse().unwrap());
+    let then = ask(db, Subject::Project("1".into()), Some(at))
+        .await
+        .unwrap();
+    assert_eq!(then.as_of, first.block);
+    let mut hand = Hand::default();
+    hand.fold(0, first);
+    if of_one[1].block != first.block {
+        assert_explained(&then, &hand, &of_one);
+    }
+    let before = ask(db, Subject::Project("1".into()), Some(At::Height(0))).await;
+    assert!(
+        matches!(before, Err(ExplainError::Nothing { .. })),
+        "{before:?}"
+    );
+    let nowhere = ask(
+        &db,
+        Subject::Project("1".into()),
+        Some(At::Height(1_000_000)),
+    )
+    .await;
+    assert!(
+        matches!(nowhere, Err(ExplainError::NoBlock { .. })),
+        "{nowhere:?}"
+    );
+    let none = ask(db, Subject::Project("99999".into()), None).await;
+    assert!(
+        matches!(none, Err(ExplainError::Nothing { .. })),
+        "{none:?}"
+    );
 }
 
 /// Entities of a projection.
@@ -359,144 +365,132 @@ async fn keys(db: &TestDb, projection: &str, joint: char) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn badges_actions_profiles_and_assets_are_explained_to_the_last_field() {
-    run(async {
-        let (db, history) = mirrored().await;
-        let at = history.contracts();
-        let mut asked = 0;
-        let kinds: [(&str, char, fn(String) -> Subject, String); 4] = [
-            ("badges", '/', Subject::Badge, at.badges.to_string()),
-            (
-                "governance_actions",
-                '/',
-                Subject::Action,
-                at.security.to_string(),
-            ),
-            ("profiles", '/', Subject::Profile, at.data.to_string()),
-            ("assets", '|', Subject::Asset, at.logic.to_string()),
-        ];
-        for (projection, joint, subject, contract) in kinds {
-            let mut of_kind = 0;
-            for key in keys(&db, projection, joint).await {
-                let e = ask(&db, subject(key.clone()), None).await.unwrap();
-                assert!(e.whole, "{e:#?}");
-                for change in &e.changes {
-                    assert!(!change.events.is_empty(), "{projection} {key}: {change:#?}");
-                    assert!(!change.fields.is_empty() && !change.block.is_empty());
-                    let touches = change.events.iter().any(|event| {
-                        [&event.contract, &event.sender, &event.recipient]
-                            .iter()
-                            .any(|name| name.as_deref() == Some(contract.as_str()))
-                    });
-                    assert!(touches, "{projection} {key}: {change:#?}");
-                }
-                of_kind += 1;
+async fn badges_actions_profiles_and_assets_are_explained_to_the_last_field(
+    db: &TestDb,
+    history: &History,
+) {
+    let at = history.contracts();
+    let mut asked = 0;
+    let kinds: [(&str, char, fn(String) -> Subject, String); 4] = [
+        ("badges", '/', Subject::Badge, at.badges.to_string()),
+        (
+            "governance_actions",
+            '/',
+            Subject::Action,
+            at.security.to_string(),
+        ),
+        ("profiles", '/', Subject::Profile, at.data.to_string()),
+        ("assets", '|', Subject::Asset, at.logic.to_string()),
+    ];
+    for (projection, joint, subject, contract) in kinds {
+        let mut of_kind = 0;
+        for key in keys(db, projection, joint).await {
+            let e = ask(db, subject(key.clone()), None).await.unwrap();
+            assert!(e.whole, "{e:#?}");
+            for change in &e.changes {
+                assert!(!change.events.is_empty(), "{projection} {key}: {change:#?}");
+                assert!(!change.fields.is_empty() && !change.block.is_empty());
+                let touches = change.events.iter().any(|event| {
+                    [&event.contract, &event.sender, &event.recipient]
+                        .iter()
+                        .any(|name| name.as_deref() == Some(contract.as_str()))
+                });
+                assert!(touches, "{projection} {key}: {change:#?}");
             }
-            assert!(of_kind > 0, "{projection}");
-            asked += of_kind;
+            of_kind += 1;
         }
-        println!("{asked} entities explained");
-        db.drop().await;
-    });
+        assert!(of_kind > 0, "{projection}");
+        asked += of_kind;
+    }
+    println!("{asked} entities explained");
 }
 
-#[test]
-fn a_transaction_is_explained_by_what_it_changed() {
-    run(async {
-        let (db, history) = mirrored().await;
-        let contract = history.contracts().logic.to_string();
-        let all = prints(&db, &contract).await;
-        let opened = all.iter().find(|p| p.topic == "project-opened").unwrap();
-        let id = project_of(&opened.event).unwrap();
-        let views = explain_transaction(&db.pool, opened.txid.parse().unwrap(), 6)
-            .await
-            .unwrap();
-        let view = views
-            .iter()
-            .find(|v| v.block.index_block_hash == opened.block)
-            .unwrap();
-        let project = view
-            .touched
-            .iter()
-            .find(|t| t.projection == "projects" && t.entity == format!("{contract}/{id}"))
-            .unwrap();
-        let total = project.fields.iter().find(|f| f.path == "total").unwrap();
-        assert!(total.before.is_none() && total.after.is_some(), "{total:?}");
-        let event = view
-            .events
-            .iter()
-            .find(|e| i64::from(e.ordinal) == opened.ordinal)
-            .unwrap();
-        assert_eq!(event.seq.as_ref(), Some(&opened.seq));
-        let unknown = explain_transaction(&db.pool, "ab".repeat(32).parse().unwrap(), 6).await;
-        assert!(
-            matches!(unknown, Err(ExplainError::Nothing { .. })),
-            "{unknown:?}"
-        );
-        db.drop().await;
-    });
+async fn a_transaction_is_explained_by_what_it_changed(db: &TestDb, history: &History) {
+    let contract = history.contracts().logic.to_string();
+    let all = prints(db, &contract).await;
+    let opened = all.iter().find(|p| p.topic == "project-opened").unwrap();
+    let id = project_of(&opened.event).unwrap();
+    let views = explain_transaction(&db.pool, opened.txid.parse().unwrap(), 6)
+        .await
+        .unwrap();
+    let view = views
+        .iter()
+        .find(|v| v.block.index_block_hash == opened.block)
+        .unwrap();
+    let project = view
+        .touched
+        .iter()
+        .find(|t| t.projection == "projects" && t.entity == format!("{contract}/{id}"))
+        .unwrap();
+    let total = project.fields.iter().find(|f| f.path == "total").unwrap();
+    assert!(total.before.is_none() && total.after.is_some(), "{total:?}");
+    let event = view
+        .events
+        .iter()
+        .find(|e| i64::from(e.ordinal) == opened.ordinal)
+        .unwrap();
+    assert_eq!(event.seq.as_ref(), Some(&opened.seq));
+    let unknown = explain_transaction(&db.pool, "ab".repeat(32).parse().unwrap(), 6).await;
+    assert!(
+        matches!(unknown, Err(ExplainError::Nothing { .. })),
+        "{unknown:?}"
+    );
 }
 
-#[test]
-fn the_command_prints_for_people_and_for_tools() {
-    run(async {
-        let (db, history) = mirrored().await;
-        let contract = history.contracts().logic.to_string();
-        let said = stxworx_on(&db, &["explain", "project", "1"]).await;
-        assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
-        let text = stdout(&said);
-        assert!(
-            text.starts_with(&format!("project 1 ({contract}/1) as of block 0x")),
-            "{text}"
-        );
-        for part in [
-            "\n  status = ",
-            " <- [1]\n",
-            "<- project-opened, event ",
-            &format!(" of {contract}, called by ST"),
-            ", from observer, delivered 1 times",
-            "not compared with a node yet",
-        ] {
-            assert!(text.contains(part), "{part:?} is not in\n{text}");
-        }
-        let arguments = [
-            "explain",
-            "project",
-            "1",
-            "--contract",
-            &contract,
-            "--output",
-            "json",
-        ];
-        let json = stxworx_on(&db, &arguments).await;
-        let json: Json = serde_json::from_slice(&json.stdout).unwrap();
-        assert_eq!(json["projection"], "projects");
-        assert!(
-            json["fields"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|f| f["set_by"].is_u64())
-        );
-        let opened = json["state"]["opened"].as_str().unwrap().to_owned();
-        let transaction = stxworx_on(&db, &["explain", "transaction", &opened]).await;
-        assert_eq!(
-            transaction.status.code(),
-            Some(0),
-            "{}",
-            stderr(&transaction)
-        );
-        assert!(stdout(&transaction).contains(&format!("projects {contract}/1\n")));
-        let none = stxworx_on(&db, &["explain", "badge", "4711"]).await;
-        assert_eq!(none.status.code(), Some(1));
-        assert!(
-            stderr(&none).contains("there is no badge 4711 in the mirror"),
-            "{}",
-            stderr(&none)
-        );
-        let usage = stxworx_on(&db, &["explain", "project", "1", "--at-block", "0x12"]).await;
-        assert_eq!(usage.status.code(), Some(2));
-        db.drop().await;
-    });
+async fn the_command_prints_for_people_and_for_tools(db: &TestDb, history: &History) {
+    let contract = history.contracts().logic.to_string();
+    let said = stxworx_on(db, &["explain", "project", "1"]).await;
+    assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
+    let text = stdout(&said);
+    assert!(
+        text.starts_with(&format!("project 1 ({contract}/1) as of block 0x")),
+        "{text}"
+    );
+    for part in [
+        "\n  status = ",
+        " <- [1]\n",
+        "<- project-opened, event ",
+        &format!(" of {contract}, called by ST"),
+        ", from observer, delivered 1 times",
+        "not compared with a node yet",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    let arguments = [
+        "explain",
+        "project",
+        "1",
+        "--contract",
+        &contract,
+        "--output",
+        "json",
+    ];
+    let json = stxworx_on(db, &arguments).await;
+    let json: Json = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["projection"], "projects");
+    assert!(
+        json["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|f| f["set_by"].is_u64())
+    );
+    let opened = json["state"]["opened"].as_str().unwrap().to_owned();
+    let transaction = stxworx_on(db, &["explain", "transaction", &opened]).await;
+    assert_eq!(
+        transaction.status.code(),
+        Some(0),
+        "{}",
+        stderr(&transaction)
+    );
+    assert!(stdout(&transaction).contains(&format!("projects {contract}/1\n")));
+    let none = stxworx_on(db, &["explain", "badge", "4711"]).await;
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        stderr(&none).contains("there is no badge 4711 in the mirror"),
+        "{}",
+        stderr(&none)
+    );
+    let usage = stxworx_on(db, &["explain", "project", "1", "--at-block", "0x12"]).await;
+    assert_eq!(usage.status.code(), Some(2));
 }

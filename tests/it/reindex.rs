@@ -212,10 +212,10 @@ fn a_running_daemon_goes_on_through_swap_undo_and_swap() {
         let (db, small) = mirrored().await;
         let (mut daemon, at) = daemon(&db, &small).await;
         let right = fingerprint(&db).await;
-        let epoch = db.number("select writer_epoch from mirror").await;
         let mut last = trade(&small.chain, small.fork.last().unwrap(), 100).build();
         post(at, &last).await;
         arrived(&db, &last).await;
+        let epoch = db.number("select writer_epoch from mirror").await;
         db.sql(
             "update event set amount = amount + 1 where height = 3 and kind = 7;
              update projection_version set state = jsonb_set(state, '{prints}', '99')
