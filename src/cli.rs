@@ -1,7 +1,5 @@
 //! The command line.
 
-mod operator;
-
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +15,9 @@ use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
-pub use operator::{ExplainArgs, ExplainWhat, ReindexArgs, VerifyArgs};
+use crate::commands::explain::ExplainArgs;
+use crate::commands::reindex::ReindexArgs;
+use crate::commands::verify::VerifyArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
     3 the mirror is not what it should be (a verification that found differences, a violated invariant).";
@@ -420,7 +420,13 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
 }
 
 fn init_logging(config: &Config, command: &Command) {
-    let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
+    // Long work tells how it goes.
+    let tells = match command {
+        Command::Run(_) | Command::Up(_) | Command::Reindex(_) => true,
+        Command::Verify(args) => args.deep,
+        _ => false,
+    };
+    let quiet = !tells;
     // Postgres' client repeats every notice of a migration at `info`.
     let level = if quiet && config.log_level == "info" {
         "warn"

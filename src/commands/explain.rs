@@ -2,17 +2,80 @@
 
 use std::fmt::Write as _;
 
+use clap::{Args, Subcommand};
 use serde_json::Value;
 use stxworx_indexer::explain::{
-    self, Audit, BlockView, Change, EventView, ExplainError, Explanation, Subject, TransactionView,
+    self, At, Audit, BlockView, Change, EventView, ExplainError, Explanation, Subject,
+    TransactionView,
 };
 use stxworx_indexer::model::TxId;
 use stxworx_indexer::store::{self, Access, StoreError};
 
-use crate::cli::{CommandError, ExplainArgs, ExplainWhat, Outcome};
+use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::post::OutputFormat;
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// What is to be explained.
+    #[command(subcommand)]
+    pub what: ExplainWhat,
+    /// The contract, where several deployments are followed.
+    #[arg(long, global = true, value_name = "CONTRACT")]
+    pub contract: Option<String>,
+    /// As of this block: a height, or an index block hash of any fork; the tip otherwise.
+    #[arg(long, global = true, value_name = "BLOCK", value_parser = at_block)]
+    pub at_block: Option<At>,
+    /// How the result is printed.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// What can be explained.
+#[derive(Debug, Subcommand)]
+pub enum ExplainWhat {
+    /// A project, by its number.
+    Project {
+        /// Its number.
+        id: u128,
+    },
+    /// A badge, by its number.
+    Badge {
+        /// Its number.
+        id: u128,
+    },
+    /// A governed action, by its number.
+    Action {
+        /// Its number.
+        id: u128,
+    },
+    /// A user.
+    Profile {
+        /// The user's address.
+        principal: String,
+    },
+    /// An asset of the escrow.
+    Asset {
+        /// STX, or the token's contract.
+        asset: String,
+    },
+    /// A transaction: where it stands, its events, and what they changed.
+    Transaction {
+        /// Its id.
+        txid: TxId,
+    },
+}
+
+fn at_block(text: &str) -> Result<At, String> {
+    if text.len() >= 64 {
+        return text.parse().map(At::Block).map_err(|e| format!("{e}"));
+    }
+    text.parse()
+        .map(At::Height)
+        .map_err(|_| format!("{text:?} is no block; give a height, or 64 hexadecimal digits"))
+}
 
 /// Why nothing could be explained.
 #[derive(Debug, thiserror::Error)]
@@ -231,4 +294,17 @@ fn transaction_text(view: &TransactionView) -> String {
     payload_text(&mut text, &view.block);
     audits_text(&mut text, &view.audits);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_a_height_or_a_hash() {
+        assert_eq!(at_block("17"), Ok(At::Height(17)));
+        let hash = format!("0x{}", "07".repeat(32));
+        assert!(matches!(at_block(&hash), Ok(At::Block(id)) if id.to_string() == hash));
+        assert!(at_block("0x12").is_err() && at_block(&"g".repeat(64)).is_err());
+    }
 }

@@ -39,7 +39,7 @@ impl Line {
             // A terminal that is gone is no reason to stop the work.
             let _ = std::io::stderr().flush();
         } else {
-            tracing::warn!("{text}");
+            tracing::info!("{text}");
         }
     }
 

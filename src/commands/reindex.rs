@@ -2,16 +2,40 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use stxworx_indexer::reindex::{self, Ending, Options, Progress, ReindexError, Report, SHOWN};
 use stxworx_indexer::store::reindex::swap::Swapped;
 use stxworx_indexer::store::{self, Access, migrate};
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Line;
-use crate::cli::{CommandError, Outcome, ReindexArgs};
+use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::post::OutputFormat;
+
+/// Options of `reindex`.
+#[derive(Debug, Args)]
+pub struct ReindexArgs {
+    /// First height.
+    #[arg(long, value_name = "HEIGHT", required_unless_present = "undo")]
+    pub from: Option<u32>,
+    /// Last height.
+    #[arg(long, value_name = "HEIGHT", required_unless_present = "undo")]
+    pub to: Option<u32>,
+    /// Only rows and states of this contract; refused where others differ in the same block.
+    #[arg(long, value_name = "CONTRACT")]
+    pub contract: Option<String>,
+    /// Swap what differs, in one transaction; without this, only say what differs.
+    #[arg(long)]
+    pub apply: bool,
+    /// Put back what the last swap replaced, if nothing has moved over it since.
+    #[arg(long, conflicts_with_all = ["from", "to", "contract", "apply"])]
+    pub undo: bool,
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
 
 /// Compares a range of heights with its stored payloads, and swaps what differs, or puts a swap back.
 ///

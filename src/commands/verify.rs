@@ -1,16 +1,38 @@
 //! `stxworx verify`.
 
+use clap::Args;
 use stxworx_indexer::audit::{self, AuditError, ChainReport, CursorProof, NodeReader};
 use stxworx_indexer::store::{self, Access};
 use stxworx_indexer::verify::deep::{self, DeepReport};
 use stxworx_indexer::verify::{self as proof, Report};
 
 use super::progress::Line;
-use crate::cli::{CommandError, Outcome, VerifyArgs};
+use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::post::OutputFormat;
 use stxworx_indexer::store::audit::Verdict;
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Also compare each contract's chain of events with the contract's cursor at this node (RPC, http://HOST:PORT).
+    #[arg(long, value_name = "URL")]
+    pub node: Option<String>,
+    /// Also hash every transaction and identity, read every payload, and check inbox states, orphans, numbers, the
+    /// outbox and the indexes.
+    #[arg(long)]
+    pub deep: bool,
+    /// With --deep: only blocks from this height on; everything that belongs to no block is checked all the same.
+    #[arg(long, value_name = "HEIGHT", requires = "deep")]
+    pub from: Option<u32>,
+    /// With --deep: only blocks up to this height.
+    #[arg(long, value_name = "HEIGHT", requires = "deep")]
+    pub to: Option<u32>,
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
 
 /// All that a verification found.
 #[derive(Debug, serde::Serialize)]

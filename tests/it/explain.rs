@@ -9,6 +9,11 @@ use stxworx_indexer::explain::{
     At, ExplainError, Explanation, Subject, explain, explain_transaction,
 };
 
+use stxworx_indexer::reindex::{self, Ending, Options};
+use stxworx_indexer::verify::ALL_HEIGHTS;
+use stxworx_indexer::verify::deep::verify_deep;
+use tokio_util::sync::CancellationToken;
+
 use crate::devnet::history::History;
 use crate::support::chain::Engine;
 use crate::support::db::TestDb;
@@ -19,6 +24,7 @@ use crate::tools::{stderr, stdout, stxworx_on};
 fn states_and_transactions_are_traced_to_events_blocks_and_payloads() {
     run(async {
         let (db, history) = mirrored().await;
+        nothing_differs(&db).await;
         every_field_of_every_project_names_the_event_that_set_it(&db, &history).await;
         an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to(&db, &history).await;
         badges_actions_profiles_and_assets_are_explained_to_the_last_field(&db, &history).await;
@@ -37,6 +43,37 @@ async fn mirrored() -> (TestDb, History) {
     engine.feed(&db, &history.said()).await;
     engine.stop().await;
     (db, history)
+}
+
+/// Real transactions, forks of both chains and a follow set: nothing to find for the deep checks and a re-index.
+async fn nothing_differs(db: &TestDb) {
+    let started = std::time::Instant::now();
+    let deep = verify_deep(&db.pool, ALL_HEIGHTS, &mut |_| {})
+        .await
+        .unwrap();
+    assert_eq!(deep.mismatches, []);
+    let verified = started.elapsed();
+    let to = db.number("select max(height) from block").await;
+    let options = Options {
+        from: 0,
+        to: u32::try_from(to).unwrap(),
+        contract: None,
+        apply: false,
+    };
+    let started = std::time::Instant::now();
+    let cancel = CancellationToken::new();
+    let report = reindex::run(&db.pool, &options, &cancel, &mut |_| {})
+        .await
+        .unwrap();
+    assert_eq!(report.ending, Ending::Clean, "{report:#?}");
+    println!(
+        "deep: {} payloads, {} transactions in {verified:?}; reindex: {} blocks, {} rows in {:?}",
+        deep.payloads,
+        deep.transactions,
+        report.blocks,
+        report.rows,
+        started.elapsed()
+    );
 }
 
 /// A print of the escrow on the canonical chain.
@@ -335,7 +372,7 @@ async fn an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to(
         "{before:?}"
     );
     let nowhere = ask(
-        &db,
+        db,
         Subject::Project("1".into()),
         Some(At::Height(1_000_000)),
     )
@@ -350,6 +387,8 @@ async fn an_explanation_leads_to_the_payload_and_stands_where_it_is_asked_to(
         "{none:?}"
     );
 }
+
+type Kind = fn(String) -> Subject;
 
 /// Entities of a projection.
 async fn keys(db: &TestDb, projection: &str, joint: char) -> Vec<String> {
@@ -371,7 +410,7 @@ async fn badges_actions_profiles_and_assets_are_explained_to_the_last_field(
 ) {
     let at = history.contracts();
     let mut asked = 0;
-    let kinds: [(&str, char, fn(String) -> Subject, String); 4] = [
+    let kinds: [(&str, char, Kind, String); 4] = [
         ("badges", '/', Subject::Badge, at.badges.to_string()),
         (
             "governance_actions",

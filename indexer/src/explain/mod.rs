@@ -285,10 +285,8 @@ async fn walk(
             }
         }
         let open = lineage.as_ref().is_some_and(Lineage::is_open);
-        if ended && open {
-            if let Some(lineage) = &mut lineage {
-                lineage.step(None);
-            }
+        if let (true, true, Some(lineage)) = (ended, open, &mut lineage) {
+            lineage.step(None);
         }
         if ended || !open || states.len() >= MAX_VERSIONS {
             let lineage = lineage.unwrap_or_else(|| Lineage::of(&Value::Null));
