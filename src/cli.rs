@@ -16,6 +16,10 @@ use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
+use crate::commands::explain::ExplainArgs;
+use crate::commands::reindex::ReindexArgs;
+use crate::commands::verify::VerifyArgs;
+
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
     3 the mirror is not what it should be (a verification or an audit that found differences, a violated invariant).";
 
@@ -69,6 +73,10 @@ enum Command {
     Backfill(BackfillArgs),
     /// List what is missing: blocks that others wait for, heights without a block, backfills that are not over.
     Gaps(OutputArgs),
+    /// Replay the stored payloads of a range of heights, compare, and swap what differs; following goes on.
+    Reindex(ReindexArgs),
+    /// Say where a state comes from: each field from its event, block, payload and source.
+    Explain(ExplainArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -201,17 +209,6 @@ pub struct RunArgs {
 /// Options of commands that print data.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// How the result is printed.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
-    pub output: OutputFormat,
-}
-
-/// Options of `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Also compare each contract's chain of events with the contract's cursor at this node (RPC, http://HOST:PORT).
-    #[arg(long, value_name = "URL")]
-    pub node: Option<String>,
     /// How the result is printed.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
@@ -382,6 +379,8 @@ async fn dispatch(
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
         Command::Backfill(args) => commands::backfill::backfill(config, &args, &cancel).await,
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
+        Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
+        Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await
@@ -432,7 +431,13 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
 }
 
 fn init_logging(config: &Config, command: &Command) {
-    let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
+    // Long work tells how it goes.
+    let tells = match command {
+        Command::Run(_) | Command::Up(_) | Command::Reindex(_) => true,
+        Command::Verify(args) => args.deep,
+        _ => false,
+    };
+    let quiet = !tells;
     // Postgres' client repeats every notice of a migration at `info`.
     let level = if quiet && config.log_level == "info" {
         "warn"

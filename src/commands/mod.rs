@@ -7,8 +7,11 @@ pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
 pub mod gaps;
+pub mod explain;
 pub mod migrate;
+mod progress;
 pub mod rebuild;
+pub mod reindex;
 pub mod run;
 pub mod status;
 pub mod summary;

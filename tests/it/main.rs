@@ -16,9 +16,12 @@ mod smoke;
 mod api_source;
 mod bad_input;
 mod cli;
+mod deep_verify;
 mod database_faults;
 #[cfg(feature = "devnet")]
 mod devnet;
+#[cfg(feature = "devnet")]
+mod explain;
 mod fencing;
 mod grants;
 mod large;
@@ -26,6 +29,7 @@ mod metrics;
 mod sync;
 mod migrations;
 mod provenance;
+mod reindex;
 mod tamper;
 mod tidy;
 mod tools;

@@ -221,14 +221,17 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
         "indexer/src/source/",
         "indexer/src/api/",
         "indexer/src/audit/",
+        "indexer/src/verify/",
+        "indexer/src/reindex/",
+        "indexer/src/explain/",
         "src/embedded/",
         "src/daemon/",
         "src/commands/up.rs",
         "src/commands/up_devnet.rs",
     ];
-    let elsewhere = all.iter().filter(|s| {
-        s.path != "indexer/src/verify.rs" && !handed.iter().any(|h| s.path.starts_with(h))
-    });
+    let elsewhere = all
+        .iter()
+        .filter(|s| !handed.iter().any(|h| s.path.starts_with(h)));
     assert_none(
         &holding(elsewhere, &["sqlx::", "use sqlx"]),
         "sqlx where no pool is handed on",
@@ -284,9 +287,14 @@ fn only_the_commit_begins_a_write_transaction_for_facts() {
             "insert into canonical",
         ],
     );
+    // A swap of recomputed rows is the one repair, and holds the mirror's position while it lasts.
+    let writes = [
+        "indexer/src/store/commit.rs",
+        "indexer/src/store/reindex/exchange.rs",
+    ];
     let elsewhere: Vec<_> = inserts
         .iter()
-        .filter(|l| !l.starts_with("indexer/src/store/commit.rs"))
+        .filter(|l| !writes.iter().any(|w| l.starts_with(w)))
         .cloned()
         .collect();
     assert_none(&elsewhere, "facts are written elsewhere");

@@ -16,12 +16,17 @@ pub mod commit;
 pub mod rebuild;
 pub mod sync;
 pub mod proof;
+pub mod deep;
+pub mod reindex;
 pub mod read;
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor as _, PgPool};
+
+/// Connections to the mirror's database.
+pub use sqlx::PgPool as Pool;
 
 /// A statement or a rule of the store that failed.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 mod audit;
 mod compare;
-mod history;
+pub mod history;
 mod node;
 mod node_source;
 mod shape;

@@ -4,18 +4,19 @@
 //! compared with the stored rows, field by field, then with the stored digests. Independent of the
 //! writer's memory; reads only.
 
-use std::collections::HashMap;
+pub(crate) mod diff;
+pub(crate) mod payload;
+pub mod deep;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 
 use crate::chain::{ForkTree, Node};
-use crate::decode::{decode_block_for, decode_burn_block};
+use crate::decode::decode_burn_block;
 use crate::model::canonical::{chain_digest, rows_digest};
 use crate::model::{Block, Change, Digest, FollowSet, IndexBlockHash};
 use crate::project::{self, States, apply_all};
 use crate::store::proof::{self, BlockHead, TableRows};
-use crate::store::{StoreError, inbox, load, window};
+use crate::store::{StoreError, inbox, load, reindex, window};
 
 /// One difference between what is stored and what should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -51,7 +52,8 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
 }
 
-const MAX_MISMATCHES: usize = 100;
+/// Differences that a report holds; what comes after them is not looked for.
+pub const MAX_MISMATCHES: usize = 100;
 const PAGE: i64 = 200;
 
 struct Verifier<'a> {
@@ -71,6 +73,21 @@ pub async fn verify(
     pool: &PgPool,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Report, StoreError> {
+    verify_heights(pool, ALL_HEIGHTS, progress).await
+}
+
+/// Every height, wrong ones included.
+pub const ALL_HEIGHTS: (i32, i32) = (i32::MIN, i32::MAX);
+
+/// Compares the blocks of some heights with their payloads, and everything else whole.
+///
+/// # Errors
+/// When the database fails; differences are no error but the report.
+pub async fn verify_heights(
+    pool: &PgPool,
+    heights: (i32, i32),
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Report, StoreError> {
     let Some(follow) = load::follow_set(pool).await? else {
         return Ok(Report::default());
     };
@@ -84,7 +101,7 @@ pub async fn verify(
     };
     let mut after = 0;
     loop {
-        let page = proof::blocks_after(pool, after, PAGE).await?;
+        let page = reindex::blocks(pool, heights, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.id;
         for head in &page {
@@ -137,58 +154,19 @@ impl Verifier<'_> {
 
     /// The block as its payload says; a payload that is damaged or names another block is a mismatch.
     async fn decode(&mut self, head: &BlockHead) -> Result<Option<Block>, StoreError> {
-        let packed = match inbox::fetch_one(self.pool, head.inbox_id).await {
-            Ok(packed) => packed,
-            Err(StoreError::Db {
-                source: sqlx::Error::RowNotFound,
-                ..
-            }) => {
-                self.note(
-                    head,
-                    "inbox",
-                    &head.inbox_id.to_string(),
-                    "missing",
-                    "a payload",
-                    "none",
-                );
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let sha256 = inbox::sha256_of(self.pool, head.inbox_id).await?;
-        let row = match packed.unpack() {
-            Ok(row) => row,
-            Err(error) => {
-                let error = crate::error_chain(&error).to_string();
-                self.note(
-                    head,
-                    "inbox",
-                    &head.inbox_id.to_string(),
-                    "body",
-                    "a zstd frame",
-                    &error,
-                );
-                return Ok(None);
-            }
-        };
-        let actual = Sha256::digest(&row.body);
+        let (block, faults) = payload::block_of(self.pool, head.inbox_id, &self.follow).await?;
         let key = head.inbox_id.to_string();
-        self.same(
-            head,
-            "inbox",
-            &key,
-            "sha256",
-            &hexed(&actual),
-            &hexed(&sha256),
-        );
-        match decode_block_for(&row.body, &self.follow) {
-            Ok(block) => Ok(Some(block)),
-            Err(error) => {
-                let error = crate::error_chain(&error).to_string();
-                self.note(head, "inbox", &key, "body", "a new_block payload", &error);
-                Ok(None)
-            }
+        for fault in faults {
+            self.note(
+                head,
+                "inbox",
+                &key,
+                fault.column,
+                &fault.expected,
+                &fault.stored,
+            );
         }
+        Ok(block)
     }
 
     async fn project(&mut self, head: &BlockHead, block: &Block) -> Result<Change, StoreError> {
@@ -224,30 +202,10 @@ impl Verifier<'_> {
     }
 
     fn compare(&mut self, head: &BlockHead, expected: &TableRows, stored: &TableRows) {
-        let table = expected.table;
-        let mut theirs: HashMap<&str, &proof::Row> = stored
-            .rows
-            .iter()
-            .map(|row| (row.key.as_str(), row))
-            .collect();
-        for row in &expected.rows {
-            self.report.rows += 1;
-            match theirs.remove(row.key.as_str()) {
-                None => self.note(head, table, &row.key, "missing row", "present", "absent"),
-                Some(found) => {
-                    for ((column, expected), (_, stored)) in row.fields.iter().zip(&found.fields) {
-                        self.same(head, table, &row.key, column, expected, stored);
-                    }
-                }
-            }
-        }
-        for row in stored
-            .rows
-            .iter()
-            .filter(|row| theirs.contains_key(row.key.as_str()))
-        {
-            self.note(head, table, &row.key, "surplus row", "absent", "present");
-        }
+        self.report.rows += expected.rows.len() as u64;
+        diff::compare(expected, stored, &mut |d| {
+            self.note(head, d.table, d.key, d.column, d.expected, d.stored);
+        });
     }
 
     fn same(
@@ -439,6 +397,6 @@ fn nowhere(height: i32) -> BlockHead {
     }
 }
 
-fn hexed(bytes: &[u8]) -> String {
+pub(crate) fn hexed(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
