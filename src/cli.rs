@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use stxworx_indexer::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands;
-use crate::config::{Config, ConfigError, LogFormat, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
@@ -61,6 +60,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
+    /// Fill the inbox from history: from an event archive.
+    Backfill(BackfillArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -217,6 +218,26 @@ pub struct RebuildArgs {
     pub yes: bool,
 }
 
+/// Options of `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// Where from: archive:FILE, an event archive (TSV or NDJSON; plain, gzip or zstd); FILE may be `-` or a URL.
+    #[arg(long, value_name = "SOURCE")]
+    pub source: String,
+    /// Lowest Stacks height to take.
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u32>,
+    /// Greatest Stacks height to take, or `tip` for as far as the source goes.
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<String>,
+    /// Archive: commit after so many bytes of its text. A run that is interrupted goes on at the last commit.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_bytes: u64,
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
 #[derive(Debug, Subcommand)]
 enum ContractsCommand {
     /// Write the sources to deploy on a network of value: without the test token, and with your signers.
@@ -335,7 +356,11 @@ pub fn execute(cli: Cli) -> ExitCode {
 
 fn start(cli: Cli) -> Result<Outcome, CommandError> {
     let config = load_config(&cli.global)?;
-    init_logging(&config, &cli.command);
+    let quiet = !matches!(
+        cli.command,
+        Command::Run(_) | Command::Up(_) | Command::Backfill(_)
+    );
+    crate::process::init_logging(&config, quiet);
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -349,7 +374,7 @@ fn start(cli: Cli) -> Result<Outcome, CommandError> {
         .map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        cancel_on_signal(cancel.clone());
+        crate::process::cancel_on_signal(cancel.clone());
         dispatch(cli.command, &config, cancel).await
     });
     // A blocking read (of a terminal, of a slow file) must not hold the process.
@@ -371,6 +396,7 @@ async fn dispatch(
         Command::Status(args) => commands::status::status(config, args.output).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
+        Command::Backfill(args) => commands::backfill::backfill(config, &args, cancel).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await
@@ -418,57 +444,6 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
         env: &env,
         flags,
     })
-}
-
-fn init_logging(config: &Config, command: &Command) {
-    let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
-    // Postgres' client repeats every notice of a migration at `info`.
-    let level = if quiet && config.log_level == "info" {
-        "warn"
-    } else {
-        &config.log_level
-    };
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{level}"))
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    let set = match config.log_format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Pretty => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-    };
-    if set.is_err() {
-        eprintln!("warning: logging was set up before");
-    }
-}
-
-/// The first Ctrl-C or SIGTERM asks for an orderly end; the second one does not ask.
-fn cancel_on_signal(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        let mut terminate =
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(signal) => signal,
-                Err(error) => {
-                    tracing::error!(%error, "signals cannot be handled");
-                    return;
-                }
-            };
-        let mut asked = false;
-        loop {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            if asked {
-                std::process::exit(130);
-            }
-            asked = true;
-            cancel.cancel();
-        }
-    });
 }
 
 #[cfg(test)]

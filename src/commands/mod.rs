@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod backfill;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
