@@ -12,6 +12,7 @@ mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+mod archive;
 mod bad_input;
 mod cli;
 mod database_faults;

@@ -235,7 +235,7 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
     );
 }
 
-/// D3: few places to listen, two to call out: to a daemon, and to a node.
+/// D3: few places to listen, three to call out: to a daemon, to a node, and to a source of payloads.
 #[test]
 fn http_stands_at_the_edges() {
     let all = product();
@@ -253,7 +253,11 @@ fn http_stands_at_the_edges() {
         &holding(servers, &["axum::"]),
         "an HTTP server in the middle",
     );
-    let callers = ["src/post/", "indexer/src/audit/node.rs"];
+    let callers = [
+        "src/post/",
+        "indexer/src/audit/node.rs",
+        "indexer/src/source/http.rs",
+    ];
     let clients = all
         .iter()
         .filter(|s| !callers.iter().any(|c| s.path.starts_with(c)));
