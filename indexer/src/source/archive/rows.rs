@@ -8,7 +8,7 @@ use super::segments::Segment;
 use super::wire::{NETWORK_DIGITS, Text};
 use crate::model::{FollowSet, Mirror};
 use crate::source::recording::{
-    Escapes, Format, Reading, RecordingError, checked_path, columns, object,
+    Columns, Escapes, Format, Reading, RecordingError, checked_path, columns, object,
 };
 use crate::store::StoreError;
 use crate::store::archive::Counts;
@@ -176,7 +176,7 @@ impl Parser<'_> {
     }
 
     fn tsv(&mut self, line: &[u8], number: u64) -> Result<Result<(), RecordingError>, StoreError> {
-        let (id, path, json) = match columns(line, number) {
+        let Columns { id, path, json } = match columns(line, number) {
             Ok(columns) => columns,
             Err(error) => return Ok(Err(error)),
         };

@@ -91,7 +91,7 @@ pub async fn backfill(
             read_bytes: Arc::clone(&opened.read_bytes),
             tell: progress,
         };
-        run.to_end(opened, options, watch, cancel).await?
+        run.read_on(opened, options, watch, cancel).await?
     };
     let health = store::health(pool).await?;
     let count = |n: i64| u64::try_from(n).unwrap_or(0);
@@ -272,7 +272,7 @@ struct Run {
 
 impl Run {
     /// Reads on; true at the end of the archive, false when cancelled before.
-    async fn to_end(
+    async fn read_on(
         &mut self,
         opened: Opened,
         options: &Options,

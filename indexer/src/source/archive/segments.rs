@@ -51,20 +51,20 @@ pub(super) fn read(
     };
     while !cancel.is_cancelled() {
         let next = splitter.next();
-        let result = next.and_then(|bytes| {
+        let result = next.map(|bytes| {
             if bytes.is_empty() {
-                return Ok(None);
+                return None;
             }
             // One line longer than the bound passes alone.
             let units = (bytes.len() / ROOM_UNIT + 1).min(IN_FLIGHT_BYTES / ROOM_UNIT);
             let units = u32::try_from(units).unwrap_or(u32::MAX);
             let room = handle.block_on(Arc::clone(&room).acquire_many_owned(units));
-            Ok(room.ok().map(|_room| Segment {
+            room.ok().map(|_room| Segment {
                 ends_open: bytes.last() != Some(&b'\n'),
                 format: splitter.format,
                 bytes,
                 _room,
-            }))
+            })
         });
         let Some(result) = result.transpose() else {
             return;

@@ -26,7 +26,7 @@ pub use reader::{Format, Recording};
 
 pub(super) use copy_text::Reading;
 pub(super) use lines::{Source, decompressed};
-pub(super) use reader::{checked_path, columns, detect, object};
+pub(super) use reader::{Columns, checked_path, columns, detect, object};
 
 /// Longest line accepted by default, in bytes (1 GiB).
 pub const MAX_LINE_BYTES: u64 = 1 << 30;

@@ -139,11 +139,18 @@ pub(in crate::source) fn object(
     })
 }
 
-/// The columns of a TSV line: id, path and JSON.
-pub(in crate::source) fn columns(
-    line: &[u8],
-    number: u64,
-) -> Result<(&[u8], &[u8], &[u8]), RecordingError> {
+/// A TSV line, as far as it matters.
+pub(in crate::source) struct Columns<'a> {
+    /// Number of the row in the table that it is from.
+    pub(in crate::source) id: &'a [u8],
+    /// Where it was posted.
+    pub(in crate::source) path: &'a [u8],
+    /// What was posted, with or without COPY escapes.
+    pub(in crate::source) json: &'a [u8],
+}
+
+/// The columns of a TSV line.
+pub(in crate::source) fn columns(line: &[u8], number: u64) -> Result<Columns<'_>, RecordingError> {
     let mut columns = line.splitn(4, |byte| *byte == b'\t');
     match (
         columns.next(),
@@ -151,7 +158,7 @@ pub(in crate::source) fn columns(
         columns.next(),
         columns.next(),
     ) {
-        (Some(id), Some(_received_at), Some(path), Some(json)) => Ok((id, path, json)),
+        (Some(id), Some(_received_at), Some(path), Some(json)) => Ok(Columns { id, path, json }),
         _ => Err(RecordingError::Columns {
             line: number,
             found: line.split(|byte| *byte == b'\t').count(),
@@ -170,7 +177,7 @@ fn ndjson(line: Vec<u8>, number: u64) -> Result<Entry, RecordingError> {
 
 fn tsv(line: Vec<u8>, number: u64, copy_text: &mut CopyText) -> Result<Entry, RecordingError> {
     let line = Bytes::from(line);
-    let (_id, path, json) = columns(&line, number)?;
+    let Columns { path, json, .. } = columns(&line, number)?;
     let path = checked_path(path, number)?;
     let body = match copy_text
         .json(json)
