@@ -399,3 +399,76 @@ fn what_is_copied_in_bulk_reads_back_as_it_was() {
         db.drop().await;
     });
 }
+
+/// Rows of which some prove how the file is escaped, and some can be read both ways.
+fn escaped_rows(seed: u64) -> Vec<u8> {
+    let mut rng = stxworx::workload::SeededRng::new(seed);
+    let mut text = Vec::new();
+    for number in 0..60 {
+        let json = match rng.index(4) {
+            0 => format!(r#"{{"n":{number}}}"#),
+            1 => format!(r#"{{"n":{number},"a":"say \"hi\""}}"#),
+            // Doubled or not, this is JSON.
+            2 => format!(r#"{{"n":{number},"a":"x\\ny"}}"#),
+            _ => format!(r#"{{"n":{number},"a":"\u0041"}}"#),
+        };
+        let is_escaped = rng.index(3) > 0;
+        let json = match is_escaped {
+            true => json.replace('\\', r"\\"),
+            false => json,
+        };
+        text.extend_from_slice(format!("{number}\tt\t/new_block\t{json}\n").as_bytes());
+    }
+    text
+}
+
+#[test]
+fn rows_of_either_reading_are_read_as_post_reads_them_however_often_interrupted() {
+    run(async {
+        for seed in 0..6 {
+            let text = escaped_rows(seed);
+            let archive = Archive::of(&text);
+            let entries = Recording::open(&archive.path).unwrap();
+            let bodies: Vec<_> = entries.map(|e| e.unwrap().body).collect();
+            let db = TestDb::new().await;
+            let to = target("devnet", &everything());
+            let options = Options {
+                segment_bytes: 1,
+                commit_bytes: 1,
+                workers: 3,
+                ..Options::default()
+            };
+            let input = Input::File(archive.path.clone());
+            let mut runs = 0;
+            loop {
+                runs += 1;
+                let cancel = CancellationToken::new();
+                let (mut told, stop) = (0, cancel.clone());
+                let mut tell = move |_: &stxworx_indexer::source::archive::Watch| {
+                    told += 1;
+                    if told == 15 {
+                        stop.cancel();
+                    }
+                };
+                let report = backfill(&db.pool, &to, &input, &options, &mut tell, &cancel);
+                if report.await.unwrap().is_done {
+                    break;
+                }
+            }
+            assert!(runs > 3, "{runs}");
+            let ids = db
+                .text("select string_agg(id::text, ',' order by id) from inbox")
+                .await;
+            let mut stored = Vec::new();
+            for id in ids.unwrap().split(',') {
+                let row = inbox::fetch_one(&db.pool, id.parse().unwrap())
+                    .await
+                    .unwrap();
+                stored.push(row.unpack().unwrap().body);
+            }
+            let same = stored.iter().zip(&bodies).all(|(a, b)| a == b);
+            assert!(same && stored.len() == bodies.len(), "seed {seed}");
+            db.drop().await;
+        }
+    });
+}
