@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands;
 use crate::commands::backfill::BackfillArgs;
-use crate::config::{Config, ConfigError, LogFormat, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
@@ -89,6 +88,17 @@ enum Command {
     Config(ConfigCommand),
     /// Print the description of the API (OpenAPI 3.1).
     Openapi,
+}
+
+impl Command {
+    /// Long work tells how it goes.
+    fn tells(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Verify(args) => args.deep,
+            _ => false,
+        }
+    }
 }
 
 /// Options of `up`.
@@ -340,7 +350,7 @@ pub fn execute(cli: Cli) -> ExitCode {
 
 fn start(cli: Cli) -> Result<Outcome, CommandError> {
     let config = load_config(&cli.global)?;
-    init_logging(&config, &cli.command);
+    crate::process::init_logging(&config, !cli.command.tells());
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -354,7 +364,7 @@ fn start(cli: Cli) -> Result<Outcome, CommandError> {
         .map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        cancel_on_signal(cancel.clone());
+        crate::process::cancel_on_signal(cancel.clone());
         dispatch(cli.command, &config, cancel).await
     });
     // A blocking read (of a terminal, of a slow file) must not hold the process.
@@ -428,63 +438,6 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
         env: &env,
         flags,
     })
-}
-
-fn init_logging(config: &Config, command: &Command) {
-    // Long work tells how it goes.
-    let tells = match command {
-        Command::Run(_) | Command::Up(_) | Command::Reindex(_) => true,
-        Command::Verify(args) => args.deep,
-        _ => false,
-    };
-    let quiet = !tells;
-    // Postgres' client repeats every notice of a migration at `info`.
-    let level = if quiet && config.log_level == "info" {
-        "warn"
-    } else {
-        &config.log_level
-    };
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{level}"))
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    let set = match config.log_format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Pretty => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-    };
-    if set.is_err() {
-        eprintln!("warning: logging was set up before");
-    }
-}
-
-/// The first Ctrl-C or SIGTERM asks for an orderly end; the second one does not ask.
-fn cancel_on_signal(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        let mut terminate =
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(signal) => signal,
-                Err(error) => {
-                    tracing::error!(%error, "signals cannot be handled");
-                    return;
-                }
-            };
-        let mut asked = false;
-        loop {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            if asked {
-                std::process::exit(130);
-            }
-            asked = true;
-            cancel.cancel();
-        }
-    });
 }
 
 #[cfg(test)]

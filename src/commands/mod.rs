@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backfill;
+mod backfill_archive;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]

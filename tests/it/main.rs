@@ -14,6 +14,7 @@ mod simulation;
 mod smoke;
 #[cfg(feature = "devnet")]
 mod api_source;
+mod archive;
 mod bad_input;
 mod cli;
 mod deep_verify;

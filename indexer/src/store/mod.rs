@@ -3,7 +3,9 @@
 //! Only [`commit`] opens a write transaction for facts; it moves rows, digests, pointers, outbox and
 //! watermark together (WM-1), from the expected position or not at all (WM-2).
 
+pub mod archive;
 pub mod audit;
+pub mod bulk;
 pub mod market;
 pub mod migrate;
 pub mod evidence;
@@ -77,6 +79,11 @@ pub enum StoreError {
         /// How many.
         payloads: i64,
     },
+    /// Another process works on the same archive, or the job was finished meanwhile.
+    #[error(
+        "the backfill is not where this process left it: another one reads the same archive. Let one of them go on"
+    )]
+    OtherBackfill,
     /// Another writer has claimed the mirror.
     #[error("another writer has taken over this mirror; only one may write")]
     LostWatermark,

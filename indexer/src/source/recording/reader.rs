@@ -45,7 +45,7 @@ impl Recording {
         }
     }
 
-    /// Reads from any source of bytes, plain or gzip; `name` is used in error messages.
+    /// Reads from any source of bytes, plain, gzip or zstd; `name` is used in error messages.
     pub fn from_reader(name: impl Into<String>, source: impl Read + Send + 'static) -> Self {
         let lines = Lines::new(name.into(), Box::new(source), MAX_LINE_BYTES);
         Self {
@@ -104,7 +104,8 @@ impl Iterator for Recording {
     }
 }
 
-fn detect(line: &[u8], number: u64) -> Result<Format, RecordingError> {
+/// The format that a first line is of.
+pub(in crate::source) fn detect(line: &[u8], number: u64) -> Result<Format, RecordingError> {
     let start = line.trim_ascii_start();
     match start.first() {
         Some(b'{') => Ok(Format::Ndjson),
@@ -116,21 +117,58 @@ fn detect(line: &[u8], number: u64) -> Result<Format, RecordingError> {
     }
 }
 
+/// An NDJSON line, as far as it matters.
 #[derive(Deserialize)]
-struct NdjsonLine<'a> {
+pub(in crate::source) struct NdjsonLine<'a> {
+    /// Where it was posted.
     #[serde(borrow)]
-    path: Cow<'a, str>,
+    pub(in crate::source) path: Cow<'a, str>,
+    /// What was posted.
     #[serde(borrow)]
-    body: &'a RawValue,
+    pub(in crate::source) body: &'a RawValue,
+}
+
+/// The parts of an NDJSON line.
+pub(in crate::source) fn object(
+    line: &[u8],
+    number: u64,
+) -> Result<NdjsonLine<'_>, RecordingError> {
+    serde_json::from_slice(line).map_err(|source| RecordingError::Object {
+        line: number,
+        source,
+    })
+}
+
+/// A TSV line, as far as it matters.
+pub(in crate::source) struct Columns<'a> {
+    /// Number of the row in the table that it is from.
+    pub(in crate::source) id: &'a [u8],
+    /// Where it was posted.
+    pub(in crate::source) path: &'a [u8],
+    /// What was posted, with or without COPY escapes.
+    pub(in crate::source) json: &'a [u8],
+}
+
+/// The columns of a TSV line.
+pub(in crate::source) fn columns(line: &[u8], number: u64) -> Result<Columns<'_>, RecordingError> {
+    let mut columns = line.splitn(4, |byte| *byte == b'\t');
+    match (
+        columns.next(),
+        columns.next(),
+        columns.next(),
+        columns.next(),
+    ) {
+        (Some(id), Some(_received_at), Some(path), Some(json)) => Ok(Columns { id, path, json }),
+        _ => Err(RecordingError::Columns {
+            line: number,
+            found: line.split(|byte| *byte == b'\t').count(),
+        }),
+    }
 }
 
 fn ndjson(line: Vec<u8>, number: u64) -> Result<Entry, RecordingError> {
     let line = Bytes::from(line);
-    let parsed: NdjsonLine<'_> =
-        serde_json::from_slice(&line).map_err(|source| RecordingError::Object {
-            line: number,
-            source,
-        })?;
+    let parsed = object(&line, number)?;
     let path = checked_path(parsed.path.as_bytes(), number)?;
     // Shares the line's memory: a body of 80 MB is not copied.
     let body = line.slice_ref(parsed.body.get().as_bytes());
@@ -139,13 +177,7 @@ fn ndjson(line: Vec<u8>, number: u64) -> Result<Entry, RecordingError> {
 
 fn tsv(line: Vec<u8>, number: u64, copy_text: &mut CopyText) -> Result<Entry, RecordingError> {
     let line = Bytes::from(line);
-    let columns: Vec<&[u8]> = line.splitn(4, |byte| *byte == b'\t').collect();
-    let [_id, _timestamp, path, json] = columns[..] else {
-        return Err(RecordingError::Columns {
-            line: number,
-            found: columns.len(),
-        });
-    };
+    let Columns { path, json, .. } = columns(&line, number)?;
     let path = checked_path(path, number)?;
     let body = match copy_text
         .json(json)
@@ -160,7 +192,7 @@ fn tsv(line: Vec<u8>, number: u64, copy_text: &mut CopyText) -> Result<Entry, Re
 }
 
 /// A path becomes part of a URL as it stands, so it must hold nothing that would change its meaning there.
-fn checked_path(path: &[u8], number: u64) -> Result<String, RecordingError> {
+pub(in crate::source) fn checked_path(path: &[u8], number: u64) -> Result<String, RecordingError> {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
     match std::str::from_utf8(path) {
         Ok(text) if text.starts_with('/') && path.iter().all(is_plain) => Ok(text.to_owned()),

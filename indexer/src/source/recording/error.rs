@@ -14,7 +14,7 @@ pub enum RecordingError {
         /// The system's answer.
         source: io::Error,
     },
-    /// Reading failed, or the gzip data is damaged or cut short.
+    /// Reading failed, or the compressed data is damaged or cut short.
     #[error("cannot read {name} at line {line}")]
     Read {
         /// The file as named by the caller, or `standard input`.
@@ -79,6 +79,12 @@ pub enum RecordingError {
         /// What the JSON parser missed in the column as it stands.
         source: serde_json::Error,
     },
+    /// The file ends in the middle of a line.
+    #[error("the file ends in the middle of line {line}: it was not written to its end")]
+    CutOff {
+        /// The line.
+        line: u64,
+    },
     /// An entry whose body is not JSON was to be written.
     #[error("an NDJSON recording holds only JSON bodies, this one for {path} is not")]
     BodyNotJson {
@@ -94,6 +100,24 @@ pub enum RecordingError {
         #[from]
         source: io::Error,
     },
+}
+
+impl RecordingError {
+    /// The same of a line that so many others stand before.
+    pub(in crate::source) fn after(mut self, before: u64) -> Self {
+        match &mut self {
+            Self::Read { line, .. }
+            | Self::LineTooLong { line, .. }
+            | Self::UnknownFormat { line, .. }
+            | Self::Object { line, .. }
+            | Self::Columns { line, .. }
+            | Self::Path { line, .. }
+            | Self::CutOff { line }
+            | Self::Body { line, .. } => *line += before,
+            Self::Open { .. } | Self::BodyNotJson { .. } | Self::Write { .. } => {}
+        }
+        self
+    }
 }
 
 /// The beginning of some foreign text, short enough for an error message.

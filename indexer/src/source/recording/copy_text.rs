@@ -38,29 +38,59 @@ impl CopyText {
         self.evidence
     }
 
+    /// A file of which rows before these proved this much.
+    pub fn with_evidence(evidence: Option<Escapes>) -> Self {
+        Self { evidence }
+    }
+
     /// The JSON of one column.
     ///
     /// # Errors
     /// The parser's complaint about the column as it stands, when neither reading is JSON.
     pub fn json<'a>(&mut self, column: &'a [u8]) -> Result<Cow<'a, [u8]>, serde_json::Error> {
+        Ok(match Reading::of(column)? {
+            Reading::Plain => Cow::Borrowed(column),
+            Reading::AsItStands => {
+                self.evidence = Some(Escapes::Absent);
+                Cow::Borrowed(column)
+            }
+            Reading::Undone(text) => {
+                self.evidence = Some(Escapes::Present);
+                Cow::Owned(text)
+            }
+            Reading::Either(text) => match self.evidence {
+                Some(Escapes::Absent) => Cow::Borrowed(column),
+                Some(Escapes::Present) | None => Cow::Owned(text),
+            },
+        })
+    }
+}
+
+/// What one column alone says about its escapes.
+#[derive(Debug)]
+pub(in crate::source) enum Reading {
+    /// It has no backslash.
+    Plain,
+    /// It is JSON only as it stands.
+    AsItStands,
+    /// It is JSON only with the escapes undone, as here.
+    Undone(Vec<u8>),
+    /// It is JSON both ways; undone it is this.
+    Either(Vec<u8>),
+}
+
+impl Reading {
+    /// Reads one column.
+    pub(in crate::source) fn of(column: &[u8]) -> Result<Self, serde_json::Error> {
         let as_it_stands = valid(column);
         if !column.contains(&b'\\') {
-            return as_it_stands.map(|()| Cow::Borrowed(column));
+            return as_it_stands.map(|()| Self::Plain);
         }
         let undone = undo(column).filter(|text| valid(text).is_ok());
         match (as_it_stands, undone) {
-            (Ok(()), None) => {
-                self.evidence = Some(Escapes::Absent);
-                Ok(Cow::Borrowed(column))
-            }
-            (Err(_), Some(text)) => {
-                self.evidence = Some(Escapes::Present);
-                Ok(Cow::Owned(text))
-            }
-            (Ok(()), Some(text)) => Ok(match self.evidence {
-                Some(Escapes::Absent) => Cow::Borrowed(column),
-                Some(Escapes::Present) | None => Cow::Owned(text),
-            }),
+            (Ok(()), None) => Ok(Self::AsItStands),
+            (Err(_), Some(text)) => Ok(Self::Undone(text)),
+            (Ok(()), Some(text)) => Ok(Self::Either(text)),
             (Err(error), None) => Err(error),
         }
     }

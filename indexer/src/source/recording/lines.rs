@@ -1,14 +1,15 @@
-//! Lines of a plain or gzip byte stream, one at a time, with a length limit.
+//! Lines of a plain or compressed byte stream, one at a time, with a length limit.
 
 use super::RecordingError;
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 /// A source of bytes that may move to the thread that reads it.
-pub(super) type Source = Box<dyn Read + Send>;
+pub(in crate::source) type Source = Box<dyn Read + Send>;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Reads lines; looks at the bytes only when the first line is asked for, so that opening
 /// standard input never blocks.
@@ -90,17 +91,24 @@ impl Lines {
     }
 }
 
-fn decompressed(mut source: Source) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut first = Vec::with_capacity(GZIP_MAGIC.len());
-    source.by_ref().take(2).read_to_end(&mut first)?;
-    let is_gzip = first == GZIP_MAGIC;
+/// The text of a stream, whatever of the known kinds compressed it: told by its first bytes.
+pub(in crate::source) fn decompressed(mut source: Source) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
+    source
+        .by_ref()
+        .take(ZSTD_MAGIC.len() as u64)
+        .read_to_end(&mut first)?;
+    let (is_gzip, is_zstd) = (first.starts_with(&GZIP_MAGIC), first == ZSTD_MAGIC);
     let whole = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(first).chain(source));
     if is_gzip {
-        Ok(Box::new(BufReader::with_capacity(
+        return Ok(Box::new(BufReader::with_capacity(
             BUFFER_BYTES,
             MultiGzDecoder::new(whole),
-        )))
-    } else {
-        Ok(Box::new(whole))
+        )));
     }
+    if is_zstd {
+        let decoder = zstd::stream::read::Decoder::with_buffer(whole)?;
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)));
+    }
+    Ok(Box::new(whole))
 }
