@@ -43,7 +43,7 @@ struct Behaves {
     /// Every so many questions, one fails; 0 for never.
     fails_every: usize,
     asked: usize,
-    /// Never answers about a block of this height.
+    /// Has lost its block of this height.
     hides: Option<u32>,
 }
 
@@ -122,9 +122,12 @@ impl Pull for Told {
 
     async fn range(&self, from: u32, to: u32) -> Result<Vec<Fetched>, FetchError> {
         let (tree, known) = self.ask("a range")?;
+        let hides = self.behaves.lock().unwrap().hides;
         let canonical = (0..known).filter(|place| {
             let block = self.blocks[*place].0.block;
-            tree.is_canonical(&block.id) && (from..=to).contains(&block.height)
+            Some(block.height) != hides
+                && tree.is_canonical(&block.id)
+                && (from..=to).contains(&block.height)
         });
         let mut found: Vec<_> = canonical.map(|place| self.fetched(place)).collect();
         found.sort_by_key(|f| f.block.height);
