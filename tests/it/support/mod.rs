@@ -7,6 +7,7 @@ pub mod db;
 pub mod mirror;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Recordings of real nodes, if this checkout has them beside it. Prints why not otherwise.
 pub fn fixtures() -> Option<PathBuf> {
@@ -31,19 +32,28 @@ pub fn run<F: Future<Output = ()>>(scenario: F) {
     runtime.block_on(scenario);
 }
 
-/// Waits until a condition holds, at most a minute; says what was last seen otherwise.
+/// How long nothing may change while a condition is waited for, and how long it may take at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// Waits until a condition holds, as long as what is seen changes within a minute; says what was last seen otherwise.
 pub async fn eventually<T: std::fmt::Debug, F: Future<Output = Result<T, String>>>(
     what: &str,
     mut condition: impl FnMut() -> F,
 ) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let began = Instant::now();
+    let (mut last, mut changed) = (String::new(), began);
     loop {
         match condition().await {
             Ok(value) => return value,
-            Err(seen) if std::time::Instant::now() > deadline => {
-                panic!("{what} did not come about; last seen: {seen}")
+            Err(seen) => {
+                if seen != last {
+                    (last, changed) = (seen, Instant::now());
+                }
+                let given_up = changed.elapsed() > PATIENCE || began.elapsed() > LONGEST;
+                assert!(!given_up, "{what} did not come about; last seen: {last}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     }
 }
