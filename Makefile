@@ -28,6 +28,10 @@ test: setup ## Run all tests
 	scripts/with-postgres bash -c 'url=$$DATABASE_URL; unset DATABASE_URL; \
 		STXWORX_TEST_DATABASE_URL=$$url exec $(CARGO) test --workspace --locked $(ARGS)'
 
+.PHONY: contracts-js
+contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node 20 and npm)
+	@scripts/contracts-js
+
 .PHONY: bench
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench mirror -- $(ARGS)
