@@ -31,6 +31,7 @@ test: setup ## Run all tests
 .PHONY: bench
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench mirror -- $(ARGS)
+	$(CARGO) bench --locked -p stxworx --no-default-features --bench archive
 	$(CARGO) bench --locked -p stxworx-clarity --bench codec
 	$(CARGO) bench --locked -p stxworx --bench marketplace
 

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,13 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands;
 use crate::commands::backfill::BackfillArgs;
-use crate::config::{Config, ConfigError, LogFormat, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
+use crate::commands::explain::ExplainArgs;
+use crate::commands::reindex::ReindexArgs;
+use crate::commands::verify::VerifyArgs;
+
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; \
-    3 the mirror is not what it should be (a verification that found differences, a violated invariant).";
+    3 the mirror is not what it should be (a verification or an audit that found differences, a violated invariant).";
 
 /// Follows contracts on the Stacks chain and keeps a fork-safe mirror of them in Postgres.
 #[derive(Debug, Parser)]
@@ -60,6 +63,8 @@ enum Command {
     Status(OutputArgs),
     /// Recompute every row and digest from the stored payloads and compare; walk the contracts' chains of events.
     Verify(VerifyArgs),
+    /// Compare the mirror with a node: the contracts' cursors, and if asked for their states, balances and blocks.
+    Audit(commands::audit::AuditArgs),
     /// Build the mirror anew from its stored payloads, for instance after a change of what it follows.
     Rebuild(RebuildArgs),
     /// Store history from a source that is asked, while a daemon may go on following. Ctrl-C stops it, and the same
@@ -67,6 +72,10 @@ enum Command {
     Backfill(BackfillArgs),
     /// List what is missing: blocks that others wait for, heights without a block, backfills that are not over.
     Gaps(OutputArgs),
+    /// Replay the stored payloads of a range of heights, compare, and swap what differs; following goes on.
+    Reindex(ReindexArgs),
+    /// Say where a state comes from: each field from its event, block, payload and source.
+    Explain(ExplainArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -79,6 +88,17 @@ enum Command {
     Config(ConfigCommand),
     /// Print the description of the API (OpenAPI 3.1).
     Openapi,
+}
+
+impl Command {
+    /// Long work tells how it goes.
+    fn tells(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Verify(args) => args.deep,
+            _ => false,
+        }
+    }
 }
 
 /// Options of `up`.
@@ -199,17 +219,6 @@ pub struct RunArgs {
 /// Options of commands that print data.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// How the result is printed.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
-    pub output: OutputFormat,
-}
-
-/// Options of `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Also compare each contract's chain of events with the contract's cursor at this node (RPC, http://HOST:PORT).
-    #[arg(long, value_name = "URL")]
-    pub node: Option<String>,
     /// How the result is printed.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
@@ -341,7 +350,7 @@ pub fn execute(cli: Cli) -> ExitCode {
 
 fn start(cli: Cli) -> Result<Outcome, CommandError> {
     let config = load_config(&cli.global)?;
-    init_logging(&config, &cli.command);
+    crate::process::init_logging(&config, !cli.command.tells());
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -355,7 +364,7 @@ fn start(cli: Cli) -> Result<Outcome, CommandError> {
         .map_err(CommandError::other)?;
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        cancel_on_signal(cancel.clone());
+        crate::process::cancel_on_signal(cancel.clone());
         dispatch(cli.command, &config, cancel).await
     });
     // A blocking read (of a terminal, of a slow file) must not hold the process.
@@ -376,9 +385,12 @@ async fn dispatch(
         Command::Migrate => commands::migrate::migrate(config).await,
         Command::Status(args) => commands::status::status(config, args.output).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
+        Command::Audit(args) => commands::audit::audit(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
         Command::Backfill(args) => commands::backfill::backfill(config, &args, &cancel).await,
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
+        Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
+        Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await
@@ -426,57 +438,6 @@ fn load_config(global: &Global) -> Result<Config, ConfigError> {
         env: &env,
         flags,
     })
-}
-
-fn init_logging(config: &Config, command: &Command) {
-    let quiet = !matches!(command, Command::Run(_) | Command::Up(_));
-    // Postgres' client repeats every notice of a migration at `info`.
-    let level = if quiet && config.log_level == "info" {
-        "warn"
-    } else {
-        &config.log_level
-    };
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{level}"))
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    let set = match config.log_format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Pretty => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-    };
-    if set.is_err() {
-        eprintln!("warning: logging was set up before");
-    }
-}
-
-/// The first Ctrl-C or SIGTERM asks for an orderly end; the second one does not ask.
-fn cancel_on_signal(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        let mut terminate =
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(signal) => signal,
-                Err(error) => {
-                    tracing::error!(%error, "signals cannot be handled");
-                    return;
-                }
-            };
-        let mut asked = false;
-        loop {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            if asked {
-                std::process::exit(130);
-            }
-            asked = true;
-            cancel.cancel();
-        }
-    });
 }
 
 #[cfg(test)]

@@ -12,5 +12,6 @@ pub mod daemon;
 pub mod devnet;
 pub mod embedded;
 pub mod post;
+pub mod process;
 pub mod recording;
 pub mod workload;

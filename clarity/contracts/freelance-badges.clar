@@ -1,4 +1,4 @@
-;; freelance-badges: soul-bound SIP-009 badges (SIP-016 metadata), one per user and kind, and only what was earned.
+;; freelance-badges: soul-bound SIP-009 badges (SIP-016 metadata), one per user and kind, minted only if earned.
 ;; A minter may mint, an owner may claim; either way the contract looks the deeds up in freelance-data itself.
 
 (impl-trait .freelance-traits.nft-trait)

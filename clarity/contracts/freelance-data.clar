@@ -4,6 +4,8 @@
 (define-constant GOVERNOR .freelance-security)
 (define-constant WRITER .freelance-logic)
 (define-constant VERSION "1.0.0")
+;; Most that one payment can be. A sum of such cannot overflow, which would abort the payment that it is about.
+(define-constant MAX-GROSS u1000000000000000000)
 
 (define-constant ERR-NOT-GOVERNOR (err u1100))
 (define-constant ERR-NOT-WRITER (err u1101))
@@ -19,6 +21,7 @@
 (define-constant ERR-ANCHORED (err u1111))
 (define-constant ERR-SPAN (err u1112))
 (define-constant ERR-NO-CHANGE (err u1113))
+(define-constant ERR-GROSS (err u1114))
 
 (define-data-var seq uint u0)
 (define-data-var head (buff 32) 0x0000000000000000000000000000000000000000000000000000000000000000)
@@ -149,6 +152,7 @@
   (let ((st (get-stats user))
         (completed (default-to false end)))
     (asserts! (writer? contract-caller) ERR-NOT-WRITER)
+    (asserts! (<= gross MAX-GROSS) ERR-GROSS)
     (map-set earned {user: user, asset: asset} (+ gross (get-earned user asset)))
     (map-set stats user (merge st {
       completed: (+ (get completed st) (if completed u1 u0)),

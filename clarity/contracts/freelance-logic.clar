@@ -1,6 +1,6 @@
 ;; freelance-logic: the escrow. A client locks the whole amount of a project, milestones release it.
 ;; Money goes to the project's freelancer, back to its client, or as fee to the treasury, and nowhere else.
-;; States, rules and money flow: README.md beside this file.
+;; States, rules and money flow: freelance-logic.md beside this file.
 
 (use-trait ft .freelance-traits.ft-trait)
 
@@ -218,8 +218,9 @@
     (asserts! (or submitted (and (is-eq FUNDED (get status ms)) (> (get rev ms) u0))) ERR-MILESTONE-STATUS)
     (asserts! (or (not client) (not submitted) (<= burn-block-height (get review-until ms))) ERR-TOO-LATE)
     (map-set milestones {p: p, m: m} (merge ms {status: DISPUTED, resolve-until: until}))
-    (match (contract-call? .freelance-data record-dispute (get client pr) (get freelancer pr) p m) done done failed false)
-    (let ((ev (merge (hdr "dispute-opened") {data: {project: p, m: m, role: (if client "client" "freelancer"), reason: reason, resolve-until: until}})))
+    (let ((recorded (match (contract-call? .freelance-data record-dispute (get client pr) (get freelancer pr) p m) done done failed false))
+          (ev (merge (hdr "dispute-opened") {data: {project: p, m: m, role: (if client "client" "freelancer"), reason: reason,
+            resolve-until: until, recorded: recorded}})))
       (var-set head (sha256 (unwrap-panic (to-consensus-buff? ev))))
       (print ev))
     (ok true)))
@@ -266,7 +267,7 @@
     (asserts! (> burn-block-height (get review-until ms)) ERR-TOO-EARLY)
     (settle p m BPS "timeout" token)))
 
-;; Nothing was handed in.
+;; Nothing was handed in, or not again after it was sent back.
 (define-public (reclaim-expired (p uint) (m uint) (token (optional <ft>)))
   (let ((pr (unwrap! (map-get? projects p) ERR-NO-PROJECT))
         (ms (unwrap! (map-get? milestones {p: p, m: m}) ERR-NO-MILESTONE)))
@@ -306,7 +307,8 @@
     (settle p m bps "settle" token)))
 
 ;; The one place where a milestone ends: `bps` of the amount to the freelancer's side, less the fee, the rest back.
-;; Statistics must never hold money back, so a refusal of freelance-data is noted (`recorded`) and passed over.
+;; Statistics must never hold money back, so a refusal of freelance-data is noted (`recorded`) and passed over; it
+;; bounds what it adds up, because an overflow there would be no refusal but an abort.
 (define-private (settle (p uint) (m uint) (bps uint) (cause (string-ascii 12)) (token (optional <ft>)))
   (let ((pr (unwrap! (map-get? projects p) ERR-NO-PROJECT))
         (ms (unwrap! (map-get? milestones {p: p, m: m}) ERR-NO-MILESTONE))
@@ -353,12 +355,24 @@
         (ok (asserts! (>= (unwrap! (contract-call? t get-balance SELF) ERR-FT-BALANCE) now-locked) ERR-FT-BALANCE)))
     (ok (unwrap! (stx-transfer? amount from SELF) ERR-STX-TRANSFER))))
 
+;; A token is called as what this contract is, never `as-contract`: with that, its code could move all that is held here.
+;; So a token must let a contract move its own; `try-token` finds out before anybody's money is in it.
 (define-private (pay (token (optional <ft>)) (amount uint) (to principal))
   (if (is-eq amount u0)
     (ok true)
     (match token
-      t (ok (unwrap! (as-contract (contract-call? t transfer amount tx-sender to none)) ERR-FT-TRANSFER))
+      t (ok (unwrap! (contract-call? t transfer amount SELF to none) ERR-FT-TRANSFER))
       (ok (unwrap! (as-contract (stx-transfer? amount tx-sender to)) ERR-STX-TRANSFER)))))
+
+;; One base unit of `who` comes in, and goes out again.
+(define-private (try-token (who principal) (asset (optional principal)) (token (optional <ft>)))
+  (begin
+    (asserts! (is-eq asset (asset-of token)) ERR-ASSET)
+    (match token
+      t (begin
+          (unwrap! (contract-call? t transfer u1 who SELF none) ERR-FT-TRANSFER)
+          (ok (unwrap! (contract-call? t transfer u1 SELF who none) ERR-FT-TRANSFER)))
+      (ok true))))
 
 (define-private (party? (client principal) (freelancer principal))
   (or (is-eq contract-caller client) (is-eq contract-caller freelancer)))
@@ -395,11 +409,13 @@
       (print ev))
     (ok true)))
 
-;; Switching an asset off stops new projects only. `max` is per milestone, in base units.
-(define-public (set-asset (asset (optional principal)) (enabled bool) (max uint) (decimals uint))
+;; Switching an asset off stops new projects only. `max` is per milestone, in base units. A token that is switched on
+;; is tried with one base unit of `who`, who signs.
+(define-public (set-asset (asset (optional principal)) (enabled bool) (max uint) (decimals uint) (who principal) (token (optional <ft>)))
   (begin
     (asserts! (is-eq contract-caller GOVERNOR) ERR-NOT-GOVERNOR)
     (asserts! (and (>= max MIN-MILESTONE) (<= max MAX-AMOUNT) (<= decimals u18)) ERR-PARAMS)
+    (if enabled (try! (try-token who asset token)) true)
     (put-asset asset {enabled: enabled, max: max, decimals: decimals})
     (ok true)))
 

@@ -117,7 +117,8 @@
       (print ev))
     (ok true)))
 
-;; A failing action changes nothing and stays pending. `token` is the asset of a payment that is not STX.
+;; A failing action changes nothing and stays pending. `token` is the asset of a payment, a ruling or a `set-asset` that is
+;; not about STX; the token of a `set-asset` is tried with one base unit of whoever executes it.
 (define-public (execute (id uint) (token (optional <ft>)))
   (let ((a (unwrap! (map-get? actions id) ERR-UNKNOWN-ACTION)))
     (try! (check id))
@@ -140,10 +141,11 @@
   (if (is-eq kind "set-fee") (contract-call? .freelance-logic set-fee (get n1 a))
   (if (is-eq kind "set-treasury") (contract-call? .freelance-logic set-treasury (unwrap! (get p1 a) ERR-ARGUMENT))
   (if (is-eq kind "set-arbiter") (contract-call? .freelance-logic set-arbiter (unwrap! (get p1 a) ERR-ARGUMENT))
-  (if (is-eq kind "set-asset") (contract-call? .freelance-logic set-asset (get p1 a) (get b a) (get n1 a) (get n2 a))
+  (if (is-eq kind "set-asset") (contract-call? .freelance-logic set-asset (get p1 a) (get b a) (get n1 a) (get n2 a) contract-caller token)
   (if (is-eq kind "disable-asset")
     (let ((x (unwrap! (contract-call? .freelance-logic get-asset (get p1 a)) ERR-ARGUMENT)))
-      (contract-call? .freelance-logic set-asset (get p1 a) false (get max x) (get decimals x)))
+      (contract-call? .freelance-logic set-asset (get p1 a) false (get max x) (get decimals x) contract-caller none))
+  (if (is-eq kind "resolve") (contract-call? .freelance-logic resolve (get n1 a) (get n2 a) (get n3 a) token)
   (if (is-eq kind "set-params") (contract-call? .freelance-logic set-params (get n1 a) (get n2 a) (get n3 a) (get n4 a))
   (if (is-eq kind "pause") (contract-call? .freelance-logic set-paused true (get n1 a))
   (if (is-eq kind "unpause") (contract-call? .freelance-logic set-paused false u0)
@@ -159,7 +161,7 @@
   (if (is-eq kind "swap-signer") (swap (unwrap! (get p1 a) ERR-ARGUMENT) (unwrap! (get p2 a) ERR-ARGUMENT))
   (if (is-eq kind "set-budget") (budget (get p1 a) (get n1 a) (get n2 a))
   (if (is-eq kind "spend") (spend id (unwrap! (get p1 a) ERR-ARGUMENT) (get p2 a) (get n1 a) (get h a) token)
-  ERR-UNKNOWN-KIND))))))))))))))))))))
+  ERR-UNKNOWN-KIND)))))))))))))))))))))
 
 ;; ---- signers; always as many as at the start, so no threshold can grow out of reach
 
@@ -194,7 +196,8 @@
     (asserts! (<= spent (get amount b)) ERR-BUDGET)
     (map-set budgets asset (merge b {since: (if fresh burn-block-height (get since b)), spent: spent}))
     (match token
-      t (unwrap! (as-contract (contract-call? t transfer amount tx-sender to none)) ERR-FT-TRANSFER)
+      ;; Not `as-contract`: a token's code must not run with the treasury's authority.
+      t (unwrap! (contract-call? t transfer amount SELF to none) ERR-FT-TRANSFER)
       (unwrap! (as-contract (stx-transfer? amount tx-sender to)) ERR-STX-TRANSFER))
     (let ((ev (merge (hdr "spent") {data: {asset: asset, amount: amount, to: to, reference: reference, action: action}})))
       (var-set head (sha256 (unwrap-panic (to-consensus-buff? ev))))
@@ -228,7 +231,7 @@
 (asserts! (is-eq u5 (len (filter seat SIGNERS))) ERR-SIGNERS)
 (map criticals (list "set-fee" "set-treasury" "set-asset" "set-params" "set-writer" "set-attestor" "set-minter" "set-kind"
   "revoke-badge" "migrate-badge" "swap-signer" "set-budget" "spend"))
-(map routines (list "set-arbiter" "set-category" "set-uri" "unpause"))
+(map routines (list "set-arbiter" "set-category" "set-uri" "unpause" "resolve"))
 (map emergencies (list "pause" "disable-asset"))
 (let ((ev (merge (hdr "genesis") {data: {ver: VERSION, signers: SIGNERS, critical: u3, routine: u2, emergency: u2}})))
   (var-set head (sha256 (unwrap-panic (to-consensus-buff? ev))))

@@ -89,6 +89,18 @@ pub struct Metrics {
     pub cursor_proofs: IntCounterVec,
     /// Height of the newest block at which every contract was compared.
     pub cursor_proof_height: IntGauge,
+    /// States, balances and blocks compared with a node, by verdict.
+    pub audit_results: IntCounterVec,
+    /// Questions to Stacks APIs, by how they ended.
+    pub api_source_requests: IntCounterVec,
+    /// What went wrong with Stacks APIs beyond a question, by cause.
+    pub api_source_troubles: IntCounterVec,
+    /// Stacks APIs, by what is thought of them.
+    pub api_source_servers: IntGaugeVec,
+    /// 1 while a Stacks API's websocket is connected.
+    pub api_source_websocket: IntGauge,
+    /// Hints of new blocks that came by it.
+    pub api_source_hints: IntCounter,
     /// 1 for the stage the writer is in.
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
@@ -111,6 +123,9 @@ const SECONDS: [f64; 12] = [
 const BLOCKS: [f64; 10] = [
     1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0,
 ];
+
+/// Causes of trouble with Stacks APIs.
+const API_TROUBLES: [&str; 5] = ["moved", "left", "lagging", "tip_went_back", "websocket"];
 
 impl Metrics {
     /// All metrics, at zero, on a registry of their own.
@@ -217,6 +232,34 @@ impl Metrics {
                 "stxworx_cursor_proof_height",
                 "Height of the newest block at which every contract was compared; 0 for none.",
             )?,
+            audit_results: counters(
+                "stxworx_audit_results_total",
+                "States, balances and blocks compared with a node.",
+                "verdict",
+            )?,
+            api_source_requests: counters(
+                "stxworx_api_source_requests_total",
+                "Questions to Stacks APIs, by how they ended.",
+                "outcome",
+            )?,
+            api_source_troubles: counters(
+                "stxworx_api_source_troubles_total",
+                "What went wrong with Stacks APIs beyond a single question.",
+                "cause",
+            )?,
+            api_source_servers: gauges(
+                "stxworx_api_source_servers",
+                "Stacks APIs, by what is thought of them.",
+                "standing",
+            )?,
+            api_source_websocket: gauge(
+                "stxworx_api_source_websocket",
+                "1 while a Stacks API's websocket is connected.",
+            )?,
+            api_source_hints: counter(
+                "stxworx_api_source_hints_total",
+                "Hints of new blocks that came by websocket.",
+            )?,
             stage: gauges(
                 "stxworx_stage",
                 "1 for the stage that the writer is in.",
@@ -248,6 +291,17 @@ impl Metrics {
         // Exposed from the start, so that a rate over the first verdict is one.
         for verdict in ["proved", "differs", "no_cursor", "unavailable"] {
             metrics.cursor_proofs.with_label_values(&[verdict]);
+        }
+        for verdict in ["agrees", "differs", "unavailable"] {
+            metrics.audit_results.with_label_values(&[verdict]);
+        }
+        metrics.api_source_requests.with_label_values(&["ok"]);
+        for cause in API_TROUBLES {
+            metrics.api_source_troubles.with_label_values(&[cause]);
+        }
+        for standing in crate::source::api::Standing::ALL {
+            let standing = standing.as_str();
+            metrics.api_source_servers.with_label_values(&[standing]);
         }
         for what in ["taken", "lost", "released"] {
             metrics.lease_changes.with_label_values(&[what]);
@@ -286,6 +340,11 @@ impl Metrics {
     /// When the last payload arrived, Unix seconds; 0 for never.
     pub fn last_received_unix(&self) -> i64 {
         self.last_received_unix.load(Ordering::Relaxed)
+    }
+
+    /// Counts what went wrong with a Stacks API; one of [`API_TROUBLES`].
+    pub(crate) fn api_trouble(&self, cause: &'static str) {
+        self.api_source_troubles.with_label_values(&[cause]).inc();
     }
 
     /// Counts a violated invariant and says so in the log.

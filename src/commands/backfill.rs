@@ -1,7 +1,6 @@
 //! `stxworx backfill`.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,19 +20,27 @@ use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::daemon::sources::AnySource;
+use crate::post::OutputFormat;
 
 /// Options of `backfill`.
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
-    /// First Stacks height.
+    /// First Stacks height; an archive is read from its beginning without it.
     #[arg(long, value_name = "HEIGHT")]
-    pub from: u32,
+    pub from: Option<u32>,
     /// Last Stacks height, or tip for the end of the source's chain at that time.
-    #[arg(long, value_name = "HEIGHT|tip", value_parser = last_height)]
+    #[arg(long, value_name = "HEIGHT|tip", value_parser = last_height, default_value = "tip")]
     pub to: LastHeight,
-    /// Who is asked: node, api, or archive:FILE.
+    /// Who is asked: node, api, or archive:FILE, an event archive (TSV or NDJSON; plain, gzip or zstd; FILE may be `-` or a
+    /// URL).
     #[arg(long, value_name = "SOURCE", value_parser = backfill_source)]
     pub source: BackfillSource,
+    /// Archive: commit after so many bytes of its text. A run that is interrupted goes on at the last commit.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_bytes: u64,
+    /// Archive: how the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
 }
 
 /// Where a backfill ends.
@@ -52,8 +59,8 @@ pub enum BackfillSource {
     Node,
     /// A Stacks API.
     Api,
-    /// A file.
-    Archive(PathBuf),
+    /// A file, a URL, or `-`.
+    Archive(String),
 }
 
 fn last_height(text: &str) -> Result<LastHeight, String> {
@@ -90,9 +97,6 @@ enum NoBackfill {
          a trace. Set the follow set back, or rebuild with `stxworx rebuild --yes`"
     )]
     OtherFollowSet,
-    /// Archives are not read.
-    #[error("archives cannot be read by this build")]
-    NoArchive,
 }
 
 /// Stores history from a source, and waits until the mirror holds it if a daemon is there to mirror it.
@@ -106,8 +110,8 @@ pub async fn backfill(
 ) -> Result<Outcome, CommandError> {
     let to_inclusive = match args.to {
         LastHeight::Tip => None,
-        LastHeight::Height(to) if args.from > to => {
-            let from = args.from;
+        LastHeight::Height(to) if args.from.is_some_and(|from| from > to) => {
+            let from = args.from.unwrap_or_default();
             let text = format!("--from {from} lies after --to {to}: there is nothing between them");
             return Err(CommandError::Usage(text));
         }
@@ -117,28 +121,27 @@ pub async fn backfill(
         BackfillSource::Node => Source::Node,
         BackfillSource::Api => Source::Api,
         BackfillSource::Archive(file) => {
-            return archive_backfill(config, file, args.from, to_inclusive, cancel).await;
+            let range = (args.from, to_inclusive);
+            return super::backfill_archive::backfill(config, args, file, range, cancel).await;
         }
     };
-    let source = AnySource::required(config, kind, "--source").map_err(CommandError::other)?;
+    let Some(from) = args.from else {
+        let text = format!(
+            "--from is needed for --source {}: the first Stacks height",
+            kind.as_str()
+        );
+        return Err(CommandError::Usage(text));
+    };
+    let metrics = Arc::new(Metrics::new().map_err(CommandError::other)?);
+    let source = AnySource::required(config, kind, &metrics, "--source");
+    let source = source.map_err(CommandError::other)?;
     let database = Database::attach(config)
         .await
         .map_err(CommandError::other)?;
-    let range = (args.from, to_inclusive);
+    let range = (from, to_inclusive);
     let result = from_source(&source, database.url(), config, range, cancel).await;
     database.close().await;
     result
-}
-
-/// The same from an archive.
-async fn archive_backfill(
-    _config: &Config,
-    _file: &Path,
-    _from_inclusive: u32,
-    _to_inclusive: Option<u32>,
-    _cancel: &CancellationToken,
-) -> Result<Outcome, CommandError> {
-    Err(CommandError::other(NoBackfill::NoArchive))
 }
 
 /// Stores a range of heights, the last one none for the source's tip, into the database at this URL.

@@ -1,13 +1,18 @@
 //! What each command does.
 
+pub mod audit;
 pub mod backfill;
+mod backfill_archive;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
 pub mod gaps;
+pub mod explain;
 pub mod migrate;
+mod progress;
 pub mod rebuild;
+pub mod reindex;
 pub mod run;
 pub mod status;
 pub mod summary;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
-use stxworx_clarity::codec::{Principal, Value};
+use stxworx_clarity::codec::{Principal, Value, sha512_256};
+use stxworx_clarity::contracts::SOURCES;
 use stxworx_clarity::simnet::BlockId;
 use stxworx_indexer::store;
 use tokio::sync::watch;
@@ -23,6 +24,8 @@ pub(super) struct Beside {
     chain: SharedChain,
     progress: Progress,
     producing: CancellationToken,
+    /// Height of a mirror that was kept, which the chain has to come to first.
+    kept: u32,
     /// Says why the devnet failed, once it does.
     pub failed: watch::Receiver<Option<String>>,
 }
@@ -31,7 +34,7 @@ pub(super) struct Beside {
 #[derive(Debug, thiserror::Error)]
 enum ChainError {
     #[error(
-        "the mirror in {} follows a devnet with other dials ({was}); use those, another --data-dir, or remove the folder (`make clean-data`)",
+        "the mirror in {} follows a devnet with other dials or contracts ({was}); use those, another --data-dir, or remove the folder (`make clean-data`)",
         folder.display()
     )]
     Other { folder: PathBuf, was: String },
@@ -44,11 +47,17 @@ enum ChainError {
     Failed(String),
 }
 
-/// The dials that shape blocks; speed and faults of delivery do not.
+/// What shapes blocks: some of the dials, and the contracts. Speed and faults of delivery do not.
 fn shape(dials: &Dials) -> String {
+    let sources: String = SOURCES.iter().map(|(_, source)| *source).collect();
     format!(
-        "--seed {} --transactions {} --fork-every {} --fork-depth {} --burn-reorg-every {}",
-        dials.seed, dials.transactions, dials.fork_every, dials.fork_depth, dials.burn_reorg_every
+        "--seed {} --transactions {} --fork-every {} --fork-depth {} --burn-reorg-every {}, contracts {}",
+        dials.seed,
+        dials.transactions,
+        dials.fork_every,
+        dials.fork_depth,
+        dials.burn_reorg_every,
+        hex::encode(&sha512_256(sources.as_bytes())[..4])
     )
 }
 
@@ -97,6 +106,15 @@ pub(super) async fn start_devnet(
         .map(|a| format!("http://{a}"))
         .unwrap_or_default();
     let observer = ObserverUrl::parse(&observer).map_err(CommandError::other)?;
+    let kept = store::health(&daemon.reader)
+        .await
+        .map_err(CommandError::other)?;
+    let kept = kept.tip_height.and_then(|h| u32::try_from(h).ok());
+    let kept = kept.unwrap_or(0);
+    let dials = Dials {
+        hurry_to: kept,
+        ..dials
+    };
     let producing = cancel.child_token();
     let mut devnet = Devnet::start(
         dials,
@@ -127,6 +145,7 @@ pub(super) async fn start_devnet(
         chain,
         progress,
         producing,
+        kept,
         failed,
     })
 }
@@ -147,8 +166,11 @@ const SETTLE: Duration = Duration::from_secs(60);
 impl Beside {
     /// Stops the making of blocks, and waits until the mirror has the last one.
     pub(super) async fn settle(&self, pool: &PgPool) {
-        self.producing.cancel();
         let started = Instant::now();
+        while self.chain.lock().tip().header.height < self.kept && started.elapsed() < SETTLE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.producing.cancel();
         while started.elapsed() < SETTLE {
             let tip = self.chain.lock().tip().header.clone();
             let arrived = store::market::tip(pool).await.ok().flatten();

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stxworx_indexer::model::{FollowSet, Mirror};
+use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 use stxworx_indexer::source::sync::repair::RepairSettings;
 use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
@@ -39,6 +40,15 @@ impl Network {
             Self::Mainnet => "mainnet",
             Self::Testnet => "testnet",
             Self::Devnet => "devnet",
+        }
+    }
+
+    /// The `network_id` of its nodes (stacks-core: the chain id of its transactions).
+    pub fn id(self) -> u32 {
+        use stxworx_clarity::codec::transaction::{MAINNET_CHAIN_ID, TESTNET_CHAIN_ID};
+        match self {
+            Self::Mainnet => MAINNET_CHAIN_ID,
+            Self::Testnet | Self::Devnet => TESTNET_CHAIN_ID,
         }
     }
 }
@@ -71,10 +81,16 @@ pub struct Config {
     pub observer_body_limit: u64,
     /// RPC of a node against which contracts are proved; none for no proofs.
     pub node_url: Option<String>,
+    /// The node's token, with which it replays blocks. Secret: never printed.
+    pub node_auth_token: Option<String>,
     /// How long the node may take.
     pub node_timeout: std::time::Duration,
     /// Pause between two comparisons.
     pub audit_pause: std::time::Duration,
+    /// Stacks APIs to read from; none for no such source. Holds a secret.
+    pub api_source: Option<ApiConfig>,
+    /// Websocket of a Stacks API.
+    pub api_source_websocket: Option<String>,
     /// Who brings what besides the observer.
     pub sources: SourceConfig,
     /// How long a writer's lease lasts.
@@ -177,9 +193,12 @@ impl Config {
                 1,
                 u64::from(u32::MAX),
             )?,
+            api_source: api_source(&values)?,
+            api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
+            node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),
             node_timeout: std::time::Duration::from_millis(values.integer(
                 "node.timeout_ms",
                 1,
@@ -202,6 +221,46 @@ impl Config {
             dump: values.dump(),
         })
     }
+}
+
+impl Config {
+    /// The node at a URL, as a source of this network's blocks.
+    pub fn node_options(&self, url: &str) -> stxworx_indexer::source::node::NodeOptions {
+        stxworx_indexer::source::node::NodeOptions {
+            url: url.to_owned(),
+            timeout: self.node_timeout,
+            auth_token: self.node_auth_token.clone(),
+            network_id: self.network.id(),
+        }
+    }
+}
+
+fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
+    let urls = values.list("api_source.urls")?;
+    let is_http = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+    if let Some(url) = urls.iter().find(|url| !is_http(url)) {
+        return Err(values.invalid_item("api_source.urls", url, "http://HOST or https://HOST"));
+    }
+    let timeout = values.integer("api_source.timeout_ms", 1, 600_000)?;
+    let config = ApiConfig {
+        key: Some(values.text("api_source.key")?).filter(|key| !key.is_empty()),
+        timeout: std::time::Duration::from_millis(timeout),
+        concurrency: values
+            .integer::<u16>("api_source.concurrency", 1, 256)?
+            .into(),
+        answer_limit: LONGEST_ANSWER,
+        urls,
+    };
+    Ok((!config.urls.is_empty()).then_some(config))
+}
+
+fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {
+    let url = values.text("api_source.websocket")?;
+    if !url.is_empty() && !url.starts_with("ws://") && !url.starts_with("wss://") {
+        let expected = "ws://HOST/extended/v1/ws or wss://..., or empty";
+        return Err(values.invalid("api_source.websocket", expected));
+    }
+    Ok(Some(url).filter(|url| !url.is_empty()))
 }
 
 fn follow_set(values: &load::Values) -> Result<FollowSet, ConfigError> {

@@ -116,6 +116,13 @@ pub const SETTINGS: &[Setting] = &[
         "\"\"",
         "RPC of a node: each contract's chain of events is compared with the contract's own cursor there. Empty: it is not.",
     ),
+    Setting {
+        key: "node.auth_token",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "That node's connection_options.auth_token: with it, the node replays blocks for us. Empty: it does not.",
+        secret: true,
+    },
     setting(
         "node.timeout_ms",
         Kind::Integer,
@@ -127,6 +134,37 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Integer,
         "1000",
         "Pause between two comparisons, in ms. Only the newest tip is compared.",
+    ),
+    setting(
+        "api_source.urls",
+        Kind::List,
+        "[]",
+        "Base URLs of Stacks APIs to read from, the preferred one first, for instance https://api.hiro.so. Needs follow.mirror = \"followed\".",
+    ),
+    Setting {
+        key: "api_source.key",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "Key of these APIs, sent as x-api-key. Empty: none.",
+        secret: true,
+    },
+    setting(
+        "api_source.timeout_ms",
+        Kind::Integer,
+        "15000",
+        "How long such an API may take for an answer, in ms.",
+    ),
+    setting(
+        "api_source.concurrency",
+        Kind::Integer,
+        "8",
+        "Most questions to one such API at the same time. It begins with one, and takes back when the API is overrun.",
+    ),
+    setting(
+        "api_source.websocket",
+        Kind::Text,
+        "\"\"",
+        "Websocket of such an API, for instance wss://api.hiro.so/extended/v1/ws: it only hints at new blocks. Empty: they are polled for.",
     ),
     setting(
         "sources.follow",

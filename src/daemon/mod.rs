@@ -19,6 +19,7 @@ use stxworx_indexer::api::{self, ApiState};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
+use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
 use stxworx_indexer::source::sync::run::Turn;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
@@ -161,7 +162,7 @@ impl Daemon {
         let Some(listener) = listener else {
             return Ok(());
         };
-        let sync = sources::Sync::new(config)?;
+        let sync = sources::Sync::new(config, &self.metrics)?;
         let wake = Arc::new(Notify::new());
         let observer = Observer {
             pool: pool.clone(),
@@ -189,12 +190,14 @@ impl Daemon {
             stop: self.cancel.clone(),
         };
         let shelf = sources::shelf(pool.clone(), Arc::clone(&wake));
+        let hint = Arc::new(Notify::new());
+        sources::listen_for_hints(config, &self.metrics, &hint, &turn, &mut self.tasks)?;
         sources::start(
             (sync.follow, sync.repair),
             &shelf,
             config,
             &self.metrics,
-            &Arc::new(Notify::new()),
+            &hint,
             &turn,
             &mut self.tasks,
         );
@@ -213,10 +216,16 @@ impl Daemon {
     /// When the URL is none.
     pub fn start_audit(&mut self, config: &Config, url: &str) -> Result<(), DaemonError> {
         let node = NodeReader::new(url, config.node_timeout)?;
+        // Without a token a node replays nothing.
+        let options = config.node_options(url);
+        let source = match &options.auth_token {
+            Some(_) => Some(NodeSource::new(&options).map_err(NodeError::from)?),
+            None => None,
+        };
         let (pool, pause) = (self.writer.clone(), config.audit_pause);
         let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
         self.tasks.spawn(async move {
-            audit::run(pool, node, pause, metrics, stop).await;
+            audit::run(pool, node, source, pause, metrics, stop).await;
             ("the audit", Ok(()))
         });
         Ok(())

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::model::IndexBlockHash;
+use stxworx_indexer::source::api::ApiSource;
+use stxworx_indexer::source::api::socket::Socket;
 use stxworx_indexer::source::http::FetchError;
+use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::pull::{Fetched, Pull, Tip};
 use stxworx_indexer::source::sync::run::{self, Turn};
 use stxworx_indexer::source::sync::{PgShelf, Shelf};
@@ -33,23 +36,49 @@ pub enum SourceError {
         /// The source.
         source_name: &'static str,
         /// Why.
-        source: FetchError,
+        source: Box<dyn std::error::Error + Send + std::marker::Sync>,
     },
 }
 
 /// Any source that is asked. Each variant is one of [`Source`]'s.
-#[derive(Debug)]
-pub enum AnySource {}
+pub enum AnySource {
+    /// A node's RPC.
+    Node(Box<NodeSource>),
+    /// A Stacks API.
+    Api(Box<ApiSource>),
+}
 
 impl AnySource {
     /// The source of this kind, as it is set up; none where it is not.
     ///
     /// # Errors
     /// When its settings cannot be used.
-    pub fn set_up(_config: &Config, kind: Source) -> Result<Option<Self>, SourceError> {
+    pub fn set_up(
+        config: &Config,
+        kind: Source,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Self>, SourceError> {
+        let unusable =
+            |source: Box<dyn std::error::Error + Send + std::marker::Sync>| SourceError::Unusable {
+                source_name: kind.as_str(),
+                source,
+            };
         match kind {
             // The observer is posted to, and an archive is read by `backfill` alone.
-            Source::Observer | Source::Archive | Source::Node | Source::Api => Ok(None),
+            Source::Observer | Source::Archive => Ok(None),
+            Source::Node => {
+                let url = config.node_url.as_deref();
+                let node = url.map(|url| NodeSource::new(&config.node_options(url)));
+                let node = node.transpose().map_err(|e| unusable(Box::new(e)))?;
+                Ok(node.map(|node| Self::Node(Box::new(node))))
+            }
+            Source::Api => {
+                let api = config.api_source.as_ref();
+                let api =
+                    api.map(|api| ApiSource::new(api, config.follow.clone(), Arc::clone(metrics)));
+                let api = api.transpose().map_err(|e| unusable(Box::new(e)))?;
+                Ok(api.map(|api| Self::Api(Box::new(api))))
+            }
         }
     }
 
@@ -60,48 +89,58 @@ impl AnySource {
     pub fn required(
         config: &Config,
         kind: Source,
+        metrics: &Arc<Metrics>,
         asked_by: &'static str,
     ) -> Result<Self, SourceError> {
         let source_name = kind.as_str();
-        Self::set_up(config, kind)?.ok_or(SourceError::NotSetUp {
+        Self::set_up(config, kind, metrics)?.ok_or(SourceError::NotSetUp {
             asked_by,
             source_name,
         })
     }
 }
 
+/// The same question to whichever source it is.
+macro_rules! ask {
+    ($self:ident, $source:ident => $question:expr) => {
+        match $self {
+            AnySource::Node($source) => $question,
+            AnySource::Api($source) => $question,
+        }
+    };
+}
+
 impl Pull for AnySource {
     fn source(&self) -> Source {
-        match *self {}
+        ask!(self, s => s.source())
     }
 
     fn name(&self) -> &str {
-        match *self {}
+        ask!(self, s => s.name())
     }
 
     fn scope(&self) -> Option<[u8; 32]> {
-        match *self {}
+        ask!(self, s => s.scope())
     }
 
     async fn tip(&self) -> Result<Tip, FetchError> {
-        match *self {}
+        ask!(self, s => s.tip().await)
     }
 
-    async fn range(&self, _: u32, _: u32) -> Result<Vec<Fetched>, FetchError> {
-        match *self {}
+    async fn range(&self, from: u32, to: u32) -> Result<Vec<Fetched>, FetchError> {
+        ask!(self, s => s.range(from, to).await)
     }
 
-    async fn block(&self, _: &IndexBlockHash) -> Result<Fetched, FetchError> {
-        match *self {}
+    async fn block(&self, id: &IndexBlockHash) -> Result<Fetched, FetchError> {
+        ask!(self, s => s.block(id).await)
     }
 
-    async fn burn_blocks(&self, _: u32, _: u32) -> Result<Vec<Vec<u8>>, FetchError> {
-        match *self {}
+    async fn burn_blocks(&self, from: u32, to: u32) -> Result<Vec<Vec<u8>>, FetchError> {
+        ask!(self, s => s.burn_blocks(from, to).await)
     }
 }
 
 /// What follows and repairs with the sources of the configuration.
-#[derive(Debug)]
 pub(super) struct Sync {
     pub follow: Option<AnySource>,
     pub repair: Vec<AnySource>,
@@ -109,14 +148,14 @@ pub(super) struct Sync {
 
 impl Sync {
     /// Sets the sources up.
-    pub(super) fn new(config: &Config) -> Result<Self, SourceError> {
+    pub(super) fn new(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, SourceError> {
         let follow = config.sources.follow;
         let follow = follow
-            .map(|kind| AnySource::required(config, kind, "sources.follow"))
+            .map(|kind| AnySource::required(config, kind, metrics, "sources.follow"))
             .transpose()?;
         let mut repair = Vec::new();
         for kind in &config.sources.repair {
-            repair.extend(AnySource::set_up(config, *kind)?);
+            repair.extend(AnySource::set_up(config, *kind, metrics)?);
         }
         Ok(Self { follow, repair })
     }
@@ -163,6 +202,34 @@ pub fn start<P, S, T>(
         run.await;
         ("the repair", Ok(()))
     });
+}
+
+/// Lets a Stacks API's websocket, if one is set up, wake whoever follows the API.
+pub(super) fn listen_for_hints<T: Send + 'static>(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    hint: &Arc<Notify>,
+    turn: &Turn,
+    tasks: &mut JoinSet<(&'static str, Result<(), T>)>,
+) -> Result<(), SourceError> {
+    let url = config.api_source_websocket.as_deref();
+    let Some(url) = url.filter(|_| config.sources.follow == Some(Source::Api)) else {
+        return Ok(());
+    };
+    let key = config
+        .api_source
+        .as_ref()
+        .and_then(|api| api.key.as_deref());
+    let socket = Socket::new(url, key).map_err(|error| SourceError::Unusable {
+        source_name: Source::Api.as_str(),
+        source: Box::new(error),
+    })?;
+    let (hint, metrics, stop) = (Arc::clone(hint), Arc::clone(metrics), turn.stop.clone());
+    tasks.spawn(async move {
+        socket.listen(hint, metrics, stop).await;
+        ("the websocket", Ok(()))
+    });
+    Ok(())
 }
 
 /// The database as those who fill it see it.

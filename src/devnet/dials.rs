@@ -27,6 +27,8 @@ pub struct Dials {
     pub late_by: usize,
     /// Percentage of payloads that are not delivered before the next restart, or 40 payloads later.
     pub lost_percent: u8,
+    /// Up to this height blocks are made without a pause: a mirror that was kept waits there.
+    pub hurry_to: u32,
 }
 
 impl Default for Dials {
@@ -43,6 +45,7 @@ impl Default for Dials {
             doubled_percent: 0,
             late_by: 0,
             lost_percent: 0,
+            hurry_to: 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! follows it cannot tell it from a node by what it says, but for what it lacks: costs, stacking, peers, and
 //! a Bitcoin chain that anybody else could look at.
 
+pub mod api;
 mod dials;
 mod producer;
 mod queue;
@@ -60,6 +61,11 @@ pub enum DevnetError {
 pub struct SharedChain(Arc<Mutex<Simnet>>);
 
 impl SharedChain {
+    /// A chain that others may read, for those who drive it by hand.
+    pub fn new(chain: Simnet) -> Self {
+        Self(Arc::new(Mutex::new(chain)))
+    }
+
     /// Waits for the block under construction, if there is one.
     pub fn lock(&self) -> MutexGuard<'_, Simnet> {
         // A panic while a block is made leaves the blocks before it as they are.
@@ -111,7 +117,7 @@ impl Devnet {
             genesis: market.genesis(),
             ..SimnetConfig::default()
         };
-        let chain = SharedChain(Arc::new(Mutex::new(Simnet::new(config)?)));
+        let chain = SharedChain::new(Simnet::new(config)?);
         let progress = Progress::default();
         let mut tasks = JoinSet::new();
         let mut queues = Vec::new();
@@ -156,7 +162,14 @@ impl Devnet {
                 )),
             }
         });
-        let (router, stop) = (rpc::router(chain.clone()), cancel.clone());
+        let api = api::Api::new(chain.clone());
+        let router = rpc::router(chain.clone()).merge(api.clone().router());
+        let stop = cancel.clone();
+        tasks.spawn(async move {
+            api.refresh(stop).await;
+            Ok(())
+        });
+        let stop = cancel.clone();
         tasks.spawn(async move {
             axum::serve(listener, router)
                 .with_graceful_shutdown(async move { stop.cancelled().await })

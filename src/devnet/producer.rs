@@ -110,7 +110,9 @@ impl Producer {
             if every(self.dials.restart_every, grown) {
                 self.restart(&genesis);
             }
-            self.pause();
+            if self.chain.lock().tip().header.height >= self.dials.hurry_to {
+                self.pause();
+            }
         }
         Ok(())
     }

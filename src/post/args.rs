@@ -18,7 +18,7 @@ pub enum OutputFormat {
 /// Send a recording to an event observer, as a stacks-node does.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PostArgs {
-    /// Recording: NDJSON or a TSV event archive, plain or gzip; `-` reads standard input.
+    /// Recording: NDJSON or a TSV event archive, plain, gzip or zstd; `-` reads standard input.
     pub file: PathBuf,
     /// Address of the event observer, such as http://127.0.0.1:3700; TLS is not spoken, as nodes do not.
     #[arg(long, value_name = "URL")]

@@ -353,6 +353,53 @@ fn a_daemon_that_waits_for_its_database_can_be_ended() {
     });
 }
 
+/// A devnet begins anew with each `up`; a mirror that was kept is caught up with before anything is made slowly.
+#[cfg(feature = "devnet")]
+#[test]
+fn up_goes_on_where_it_ended_and_proves_every_contract() {
+    run(async {
+        let folder = reachable_folder();
+        let data = folder.path().join("data");
+        let data = data.to_str().unwrap();
+        let up = async |time: &str, speed: &str| {
+            let arguments = [
+                "--data-dir",
+                data,
+                "up",
+                "--for",
+                time,
+                "--speed",
+                speed,
+                "--devnet-bind",
+                "127.0.0.1:0",
+                "--output",
+                "json",
+            ];
+            let ended = output(stxworx(&arguments)).await;
+            assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+            serde_json::from_slice::<Json>(&ended.stdout).unwrap()
+        };
+        let first = up("6s", "20").await;
+        let second = up("2s", "1").await;
+        for summary in [&first, &second] {
+            let proofs = summary["cursor_proofs"].as_array().unwrap();
+            assert_eq!(proofs.len(), 4, "{summary}");
+            assert!(proofs.iter().all(|p| p["proved"] == true), "{summary}");
+        }
+        let height = |summary: &Json| summary["tip_height"].as_i64().unwrap();
+        assert!(height(&first) > 5, "{first}");
+        assert!(height(&second) >= height(&first), "{second}");
+        let others = ["--data-dir", data, "up", "--for", "2s", "--seed", "9"];
+        let refused = output(stxworx(&others)).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            stderr(&refused).contains("other dials or contracts"),
+            "{}",
+            stderr(&refused)
+        );
+    });
+}
+
 #[test]
 fn contracts_are_rendered_with_their_signers_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();

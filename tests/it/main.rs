@@ -12,17 +12,25 @@ mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+#[cfg(feature = "devnet")]
+mod api_source;
+mod archive;
 mod bad_input;
 mod cli;
+mod deep_verify;
 mod database_faults;
 #[cfg(feature = "devnet")]
 mod devnet;
+#[cfg(feature = "devnet")]
+mod explain;
 mod fencing;
 mod grants;
 mod large;
 mod metrics;
 mod sync;
 mod migrations;
+mod provenance;
+mod reindex;
 mod tamper;
 mod tidy;
 mod tools;

@@ -9,7 +9,7 @@ use crate::support::run;
 use crate::tools::{SmallChain, small_chain, stdout, stxworx_on};
 
 /// A mirror of the small chain; no daemon runs any more.
-async fn mirrored() -> (TestDb, SmallChain) {
+pub async fn mirrored() -> (TestDb, SmallChain) {
     let (db, small) = (TestDb::new().await, small_chain());
     let followed = small
         .chain
@@ -33,16 +33,16 @@ async fn mismatches(db: &TestDb) -> Vec<Mismatch> {
 }
 
 /// A change of one cell, the change back, and what must be said about it.
-struct Case {
+pub struct Case {
     /// `update … set … where …`
-    change: String,
-    back: String,
-    table: &'static str,
-    column: &'static str,
+    pub change: String,
+    pub back: String,
+    pub table: &'static str,
+    pub column: &'static str,
 }
 
 /// Changes `column` of one row of `table` by an expression.
-fn cell(table: &'static str, column: &'static str, to: &str, row: &str) -> Case {
+pub fn cell(table: &'static str, column: &'static str, to: &str, row: &str) -> Case {
     let keep = format!("create table kept as select {column} as was from {table} where {row};");
     Case {
         change: format!("{keep} update {table} set {column} = {to} where {row};"),
@@ -55,13 +55,13 @@ fn cell(table: &'static str, column: &'static str, to: &str, row: &str) -> Case 
 }
 
 /// The first byte of a `bytea` with its lowest bit flipped.
-fn flipped(column: &str) -> String {
+pub fn flipped(column: &str) -> String {
     format!("set_byte({column}, 0, get_byte({column}, 0) # 1)")
 }
 
 const BLOCK: &str = "id = (select block_id from canonical where height = 1)";
 
-fn block_cases() -> Vec<Case> {
+pub fn block_cases() -> Vec<Case> {
     let bytes = [
         "parent",
         "block_hash",
@@ -87,7 +87,7 @@ fn block_cases() -> Vec<Case> {
 
 const IN_BLOCK: &str = "block_id = (select block_id from canonical where height = 1)";
 
-fn transaction_cases() -> Vec<Case> {
+pub fn transaction_cases() -> Vec<Case> {
     let call = format!("{IN_BLOCK} and tx_index = 2");
     let mut cases: Vec<_> = ["txid", "raw_tx", "raw_result"]
         .map(|c| cell("transaction", c, &flipped(c), &call))
@@ -114,7 +114,7 @@ fn transaction_cases() -> Vec<Case> {
 }
 
 /// Of the call in block 1: a print (0), a transfer (1), coins minted (2), a pass minted (3).
-fn event_cases() -> Vec<Case> {
+pub fn event_cases() -> Vec<Case> {
     let of = |ordinal: i32| format!("{IN_BLOCK} and tx_index = 2 and ordinal = {ordinal}");
     let (print, coin) = (of(0), of(2));
     vec![
@@ -131,7 +131,7 @@ fn event_cases() -> Vec<Case> {
     ]
 }
 
-fn projection_cases() -> Vec<Case> {
+pub fn projection_cases() -> Vec<Case> {
     let version = "id = (select min(id) from projection_version where projection = 1)";
     vec![
         cell(

@@ -85,7 +85,9 @@ catalogue! {
         /// A milestone is due later.
         DueExtended "due-extended" 1 { project: Uint, m: Uint, old: Uint, new: Uint }
         /// A party called for the arbiter.
-        DisputeOpened "dispute-opened" 1 { project: Uint, m: Uint, role: Ascii, reason: Hash, resolve_until: Uint }
+        DisputeOpened "dispute-opened" 1 {
+            project: Uint, m: Uint, role: Ascii, reason: Hash, resolve_until: Uint, recorded: bool
+        }
         /// A party offers to settle for a share of the freelancer's, in basis points.
         SettlementOffered "settlement-offered" 1 { project: Uint, m: Uint, bps: Uint, until: Uint }
         /// The offer was taken back.

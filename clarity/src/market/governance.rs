@@ -262,12 +262,13 @@ impl Marketplace {
                 && (action.eta + 2 >= view.burn_height || self.rng.percent(25))
                 && let Some(role) = self.signers(chain).first()
             {
-                // A payment in tokens names its token; what needs none ignores it.
-                let token = if action.kind == "spend" {
-                    optional(action.p2.as_ref())
-                } else {
-                    Value::None
+                // A payment in tokens names its token, and so does what switches one on; what needs none ignores it.
+                let asset = match action.kind.as_str() {
+                    "spend" => action.p2.as_ref(),
+                    "set-asset" => action.p1.as_ref(),
+                    _ => None,
                 };
+                let token = optional(asset);
                 let payload = call(&self.contracts.security, "execute", &[number, token]);
                 self.send(chain, &Actor::of(role), payload, None, out);
             }

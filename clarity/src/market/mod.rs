@@ -27,6 +27,8 @@ use view::View;
 const FEE: u64 = 1_000;
 /// Tokens of a client at the start, base units: 10,000 of 8 digits.
 const CLIENT_TOKENS: u128 = 1_000_000_000_000;
+/// Tokens of a signer, base units.
+const SIGNER_TOKENS: u128 = 1_000;
 /// Fee of a deployment, micro-STX.
 const DEPLOY_FEE: u64 = 50_000;
 
@@ -135,12 +137,14 @@ impl Marketplace {
         }
     }
 
-    /// Every client is given tokens to pay with.
+    /// Every client is given tokens to pay with, and every signer some to try the token with.
     fn hand_out_tokens(&mut self, chain: &mut Simnet, out: &mut Vec<Vec<u8>>) {
         let deployer = Actor::of("deployer");
-        for n in 1..=self.clients {
-            let client = Actor::of(&format!("client-{n}")).principal();
-            let arguments = [Value::UInt(CLIENT_TOKENS), Value::Principal(client)];
+        let clients = (1..=self.clients).map(|n| (format!("client-{n}"), CLIENT_TOKENS));
+        let signers = (1..=9).map(|n| (format!("signer-{n}"), SIGNER_TOKENS));
+        for (role, amount) in clients.chain(signers) {
+            let owner = Actor::of(&role).principal();
+            let arguments = [Value::UInt(amount), Value::Principal(owner)];
             let payload = call(&self.contracts.token, "mint", &arguments);
             self.send(chain, &deployer, payload, None, out);
         }

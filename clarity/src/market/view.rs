@@ -80,6 +80,8 @@ pub struct Action {
     pub status: u128,
     /// First number of its arguments.
     pub n1: u128,
+    /// First principal of its arguments: the asset of a `set-asset`.
+    pub p1: Option<Principal>,
     /// Second principal of its arguments: the asset of a payment.
     pub p2: Option<Principal>,
 }
@@ -206,6 +208,7 @@ impl<'a> View<'a> {
             approvals: uint(&t, "approvals")?,
             status: uint(&t, "status")?,
             n1: uint(t.get("args")?, "n1")?,
+            p1: optional(t.get("args")?, "p1"),
             p2: optional(t.get("args")?, "p2"),
         })
     }

@@ -21,6 +21,9 @@ const RATED: u128 = 1110;
 const ANCHORED: u128 = 1111;
 const SPAN: u128 = 1112;
 const NO_CHANGE: u128 = 1113;
+const GROSS: u128 = 1114;
+/// Most that one payment can be.
+const MAX_GROSS: u128 = 1_000_000_000_000_000_000;
 const SHORTEST_HANDLE: usize = 3;
 
 /// A category of work.
@@ -162,6 +165,7 @@ impl Data {
 
     pub(super) fn record_paid(&mut self, caller: &Principal, paid: Paid) -> Result<(), Failure> {
         ensure(self.is_writer(caller), NOT_WRITER)?;
+        ensure(paid.gross <= MAX_GROSS, GROSS)?;
         let earned = self
             .earned_by(&paid.user, &paid.asset)
             .checked_add(paid.gross)

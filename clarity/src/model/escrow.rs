@@ -23,10 +23,10 @@ const MAX_PAUSE: u128 = 1_008;
 const EVEN: u128 = 5_000;
 
 /// Which milestone, and in what it is paid according to the caller.
-struct Target {
-    p: u128,
-    m: u128,
-    token: Asset,
+pub(super) struct Target {
+    pub(super) p: u128,
+    pub(super) m: u128,
+    pub(super) token: Asset,
 }
 
 /// Why a milestone ends, as far as it matters to the state.
@@ -117,7 +117,7 @@ impl Model {
         self.settle(target, 0, Cause::Other)
     }
 
-    fn resolve(&mut self, call: &Call, target: &Target, bps: u128) -> Outcome {
+    pub(super) fn resolve(&mut self, call: &Call, target: &Target, bps: u128) -> Outcome {
         let (project, milestone) = self.logic.pair(target.p, target.m)?;
         ensure(call.caller == project.arbiter, NOT_ARBITER)?;
         ensure(call.burn_height > self.logic.config.paused_until, PAUSED)?;
@@ -247,13 +247,14 @@ impl Model {
             "set-asset" => {
                 let (asset, enabled) = (args.maybe_principal()?, args.flag()?);
                 let (max, decimals) = (args.uint()?, args.uint()?);
+                let (who, token) = (args.principal()?, args.maybe_principal()?);
                 args.end()?;
                 let terms = AssetTerms {
                     enabled,
                     max,
                     decimals,
                 };
-                self.set_asset(&call.caller, asset, terms)
+                self.set_asset(&call.caller, asset, terms, &who, &token)
             }
             "set-params" => {
                 let windows = [args.uint()?, args.uint()?, args.uint()?, args.uint()?];
@@ -307,13 +308,30 @@ impl Model {
         caller: &Principal,
         asset: Asset,
         terms: AssetTerms,
+        who: &Principal,
+        token: &Asset,
     ) -> Outcome {
         self.governs(caller)?;
         let fits = (LEAST_MAX..=MOST_MAX).contains(&terms.max) && terms.decimals <= MOST_DECIMALS;
         ensure(fits, PARAMS)?;
+        if terms.enabled {
+            self.try_token(who, &asset, token)?;
+        }
         self.logic.assets.insert(asset, terms);
         self.logic.seq += 1;
         yes()
+    }
+
+    fn try_token(&mut self, who: &Principal, asset: &Asset, token: &Asset) -> Result<(), Failure> {
+        ensure(asset == token, ASSET)?;
+        if token.is_none() {
+            return Ok(());
+        }
+        let escrow = self.contracts.logic.clone();
+        self.ledger
+            .transfer(token, 1, who, &escrow)
+            .and_then(|()| self.ledger.transfer(token, 1, &escrow, who))
+            .map_err(|failure| failure.or_code(FT_TRANSFER))
     }
 
     pub(super) fn set_params(&mut self, caller: &Principal, windows: [u128; 4]) -> Outcome {

@@ -7,6 +7,7 @@ use crate::codec::Principal;
 use super::args::{Args, Fields};
 use super::badges::Kind;
 use super::data::number;
+use super::escrow::Target;
 use super::logic::AssetTerms;
 use super::{Asset, Call, Failure, Model, Outcome, ensure, yes};
 
@@ -46,7 +47,7 @@ impl Class {
             "set-fee" | "set-treasury" | "set-asset" | "set-params" | "set-writer"
             | "set-attestor" | "set-minter" | "set-kind" | "revoke-badge" | "migrate-badge"
             | "swap-signer" | "set-budget" | "spend" => Self::Critical,
-            "set-arbiter" | "set-category" | "set-uri" | "unpause" => Self::Routine,
+            "set-arbiter" | "set-category" | "set-uri" | "unpause" | "resolve" => Self::Routine,
             "pause" | "disable-asset" => Self::Emergency,
             _ => return None,
         })
@@ -357,13 +358,25 @@ impl Model {
                     max: a.n1,
                     decimals: a.n2,
                 };
-                self.set_asset(&me, a.p1, terms)
+                self.set_asset(&me, a.p1, terms, &call.caller, token)
             }
             "disable-asset" => {
                 let terms = self.logic.assets.get(&a.p1).cloned();
                 let mut terms = terms.ok_or(Failure::Code(ARGUMENT))?;
                 terms.enabled = false;
-                self.set_asset(&me, a.p1, terms)
+                self.set_asset(&me, a.p1, terms, &call.caller, &None)
+            }
+            "resolve" => {
+                let target = Target {
+                    p: a.n1,
+                    m: a.n2,
+                    token: token.clone(),
+                };
+                let ours = Call {
+                    caller: me,
+                    ..call.clone()
+                };
+                self.resolve(&ours, &target, a.n3)
             }
             "set-params" => self.set_params(&me, [a.n1, a.n2, a.n3, a.n4]),
             "pause" => self.set_paused(call, &me, true, a.n1),

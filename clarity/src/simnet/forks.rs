@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::block::{BlockId, BurnBlock};
+use super::block::{BlockId, BurnBlock, SealedBlock};
 use super::{BURN_SECONDS, Simnet, SimnetError};
 use crate::codec::transaction::Payload;
 
@@ -18,6 +18,36 @@ impl Simnet {
         let first = self.burns.first()?.height;
         let place = usize::try_from(height.checked_sub(first)?).ok()?;
         self.burns.get(place).cloned()
+    }
+
+    /// Height of the first Bitcoin block that the chain knows.
+    pub fn first_burn_height(&self) -> u32 {
+        self.burns.first().map_or(0, |b| b.height)
+    }
+
+    /// A canonical Bitcoin block by its hash.
+    pub fn burn_by_hash(&self, hash: &[u8; 32]) -> Option<Arc<BurnBlock>> {
+        self.burns.iter().rev().find(|b| b.hash == *hash).cloned()
+    }
+
+    /// A Bitcoin block by its sortition: a canonical one, or one that elected a block of any fork.
+    pub fn sortition(&self, consensus_hash: &[u8; 20]) -> Option<Arc<BurnBlock>> {
+        let is_it = |b: &&Arc<BurnBlock>| b.consensus_hash == *consensus_hash;
+        let canonical = self.burns.iter().rev().find(is_it);
+        let elected = || {
+            let mut all = self.blocks.values().map(|n| &n.sealed.header.burn);
+            all.find(is_it)
+        };
+        canonical.or_else(elected).cloned()
+    }
+
+    /// The highest block of a tenure, of whichever fork; the smaller id of two.
+    pub fn tenure_tip(&self, consensus_hash: &[u8; 20]) -> Option<Arc<SealedBlock>> {
+        let blocks = self.blocks.values().map(|n| &n.sealed);
+        blocks
+            .filter(|b| b.header.burn.consensus_hash == *consensus_hash)
+            .max_by_key(|b| (b.header.height, std::cmp::Reverse(b.header.id)))
+            .cloned()
     }
 
     /// Bitcoin goes on by `count` blocks; the last one elects the next block's tenure.

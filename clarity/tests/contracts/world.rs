@@ -183,6 +183,7 @@ impl World {
             ..Args::default()
         };
         let token = Principal::Contract(contract("test-token"));
+        world.ok("signer-4", "test-token", "mint", &[u(1_000), p("signer-4")]);
         world.governed(
             "set-asset",
             Args {
@@ -350,7 +351,9 @@ impl World {
 
     /// Three signers propose, approve, wait and execute.
     pub fn governed(&mut self, kind: &str, args: Args) {
-        let outcome = self.try_governed(kind, args, Value::None);
+        let asset = args.p1.clone().filter(|_| kind == "set-asset" && args.b);
+        let token = asset.map_or(Value::None, |id| some(Value::Principal(id)));
+        let outcome = self.try_governed(kind, args, token);
         assert!(matches!(outcome, Outcome::Ok(_)), "{kind}: {outcome:?}");
     }
 

@@ -1,4 +1,4 @@
-//! A node's RPC, as far as proofs need it.
+//! A node's RPC, as far as proofs need it: reads of contracts and accounts, each as of one block.
 
 use std::time::Duration;
 
@@ -6,31 +6,20 @@ use serde::Deserialize;
 use serde_json::json;
 use stxworx_clarity::codec::Value;
 
+use crate::model::IndexBlockHash;
+use crate::source::http::{FetchError, Server};
+
 /// Why a node has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The address cannot be used.
-    #[error("{given:?} is no address of a node's RPC; write http://HOST:PORT")]
-    Address {
-        /// What was given.
-        given: String,
-    },
-    /// The client cannot be made.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[source] reqwest::Error),
-    /// No answer.
-    #[error("no answer to {what}")]
-    Unreachable {
-        /// What was asked.
-        what: String,
-        /// Why.
-        source: reqwest::Error,
-    },
+    /// It cannot be asked, or its answer is none.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The node does not have that block (any more).
     #[error("the node does not know block {tip}; it may be behind, or have left the block's fork")]
     UnknownTip {
         /// Which.
-        tip: String,
+        tip: IndexBlockHash,
     },
     /// The function is not there, or failed.
     #[error("the node refused {what}: {cause}")]
@@ -40,21 +29,12 @@ pub enum NodeError {
         /// The node's words.
         cause: String,
     },
-    /// An answer that is none.
-    #[error("the answer to {what} cannot be used: {why}")]
-    Unusable {
-        /// What was asked.
-        what: String,
-        /// Why.
-        why: String,
-    },
 }
 
 /// A client of one node.
 #[derive(Debug, Clone)]
 pub struct NodeReader {
-    base: String,
-    client: reqwest::Client,
+    server: Server,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,8 +44,34 @@ struct CallRead {
     cause: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+struct Account {
+    /// 0x and 32 hexadecimal digits.
+    balance: String,
+}
+
 /// Largest answer that is read, bytes: a Clarity value of 1 MiB in hexadecimal digits, and its frame.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// What a node is asked for a block's state with. A node that cannot read it answers for its newest block and does not
+/// say so; an [`IndexBlockHash`] always has its 64 digits.
+fn at(tip: &IndexBlockHash) -> String {
+    format!("tip={}", hex::encode(tip.as_bytes()))
+}
+
+fn decoded(what: &str, digits: &str) -> Result<Value, NodeError> {
+    let bytes = hex::decode(digits.strip_prefix("0x").unwrap_or(digits));
+    let bytes = bytes.map_err(|e| FetchError::unusable(what, e))?;
+    Ok(Value::decode_exact(&bytes).map_err(|e| FetchError::unusable(what, e))?)
+}
+
+/// Of what is asked at a block, only the block can be missing: unknown contracts and accounts have answers.
+fn or_unknown_tip<T>(answer: Result<T, FetchError>, tip: &IndexBlockHash) -> Result<T, NodeError> {
+    answer.map_err(|error| match error {
+        FetchError::NotFound { .. } => NodeError::UnknownTip { tip: *tip },
+        other => other.into(),
+    })
+}
 
 impl NodeReader {
     /// A client of the node at this base URL.
@@ -73,24 +79,13 @@ impl NodeReader {
     /// # Errors
     /// When the URL is none, or the client cannot be made.
     pub fn new(base: &str, timeout: Duration) -> Result<Self, NodeError> {
-        let base = base.trim_end_matches('/');
-        let usable = reqwest::Url::parse(base)
-            .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
-        if !usable {
-            return Err(NodeError::Address {
-                given: base.to_owned(),
-            });
-        }
-        // One provider serves every client of the process; a second installation is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(timeout)
-            .build()
-            .map_err(NodeError::Client)?;
-        Ok(Self {
-            base: base.to_owned(),
-            client,
-        })
+        let server = Server::new(base, timeout, MAX_ANSWER, None)?;
+        Ok(Self { server })
+    }
+
+    /// Its base URL.
+    pub fn base(&self) -> &str {
+        self.server.base()
     }
 
     /// Evaluates a read-only function as of a block.
@@ -102,62 +97,40 @@ impl NodeReader {
         contract: &str,
         function: &str,
         arguments: &[Value],
-        tip: &[u8],
+        tip: &IndexBlockHash,
     ) -> Result<Value, NodeError> {
         let what = format!("{contract} {function}");
-        let unusable = |why: String| NodeError::Unusable {
-            what: what.clone(),
-            why,
-        };
         let (address, name) = contract
             .split_once('.')
-            .ok_or_else(|| unusable("the contract's id has no name".to_owned()))?;
-        let tip = hex::encode(tip);
-        let url = format!(
-            "{}/v2/contracts/call-read/{address}/{name}/{function}?tip={tip}",
-            self.base
+            .ok_or_else(|| FetchError::unusable(&what, "the contract's id has no name"))?;
+        let path = format!(
+            "/v2/contracts/call-read/{address}/{name}/{function}?{}",
+            at(tip)
         );
         let arguments: Vec<String> = arguments
             .iter()
             .map(|v| format!("0x{}", hex::encode(v.encode())))
             .collect();
         let body = json!({ "sender": address, "arguments": arguments });
-        let unreachable = |source| NodeError::Unreachable {
-            what: what.clone(),
-            source,
-        };
-        let mut response = self
-            .client
-            .post(url)
-            .json(&body)
-            .send()
-            .await
-            .map_err(unreachable)?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
-            return Err(NodeError::UnknownTip { tip });
-        }
-        if !response.status().is_success() {
-            return Err(unusable(format!("the node answered {}", response.status())));
-        }
-        let mut bytes = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() > MAX_ANSWER {
-                return Err(unusable(format!("it is longer than {MAX_ANSWER} bytes")));
-            }
-        }
-        let answer: CallRead =
-            serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
+        let answer: CallRead = or_unknown_tip(self.server.post(&path, &body).await, tip)?;
         match answer.result {
-            Some(result) if answer.okay => {
-                let digits = result.strip_prefix("0x").unwrap_or(&result);
-                let bytes = hex::decode(digits).map_err(|e| unusable(e.to_string()))?;
-                Value::decode_exact(&bytes).map_err(|e| unusable(e.to_string()))
-            }
+            Some(result) if answer.okay => decoded(&what, &result),
             _ => Err(NodeError::Refused {
                 what,
                 cause: answer.cause.unwrap_or_default(),
             }),
         }
+    }
+
+    /// Micro-STX of a principal as of a block, locked ones left out.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not know the block.
+    pub async fn balance(&self, principal: &str, tip: &IndexBlockHash) -> Result<u128, NodeError> {
+        let path = format!("/v2/accounts/{principal}?proof=0&{}", at(tip));
+        let account: Account = or_unknown_tip(self.server.get(&path).await, tip)?;
+        let digits = account.balance.strip_prefix("0x");
+        let parsed = u128::from_str_radix(digits.unwrap_or(&account.balance), 16);
+        Ok(parsed.map_err(|e| FetchError::unusable(&path, e))?)
     }
 }

@@ -870,3 +870,94 @@ fn decoding_what_is_followed_equals_selecting_from_the_whole() {
         assert_eq!(chosen.transactions.len(), kept, "{follow:?}");
     }
 }
+
+/// What a source writes that knows facts of a transaction, and not its bytes.
+fn with_facts(edit: impl FnOnce(&mut Json)) -> Json {
+    with(|p| {
+        p.as_object_mut().unwrap().remove("miner_txid");
+        p["burn_view"] = json!(format!("0x{}", "07".repeat(20)));
+        p["listed_transactions"] = json!(50);
+        p["listed_events"] = json!(90);
+        p["transactions"][0]["raw_tx"] = json!("");
+        p["transactions"][0]["facts"] = json!({
+            "kind": "contract_call", "sender": ALICE, "sponsor": BOB, "nonce": 7, "fee": 1_000,
+            "contract": LOGIC, "function": "release",
+        });
+        edit(p);
+    })
+}
+
+#[test]
+fn facts_stand_for_the_bytes_that_a_source_does_not_know() {
+    let block = decoded(&with_facts(|_| {}));
+    let t = &block.transactions[0];
+    assert_eq!(t.kind.as_str(), "contract_call");
+    assert_eq!(t.sender.as_deref(), Some(ALICE));
+    assert_eq!(t.sponsor.as_deref(), Some(BOB));
+    assert_eq!((t.nonce, t.fee), (Some(7), Some(1_000)));
+    assert_eq!(t.contract.as_deref(), Some(LOGIC));
+    assert_eq!(t.function.as_deref(), Some("release"));
+    assert!(t.raw_tx.is_empty());
+    assert_eq!(block.header.miner_txid, None);
+    assert_eq!(block.header.burn_view.map(|v| v.0), Some([7; 20]));
+    assert_eq!((block.listed_transactions, block.listed_events), (50, 90));
+}
+
+#[test]
+fn facts_of_no_kind_or_without_a_sender_are_refused() {
+    let no_kind = with_facts(|p| p["transactions"][0]["facts"]["kind"] = json!("dance"));
+    assert!(
+        refused(&no_kind).contains("facts.kind"),
+        "{}",
+        refused(&no_kind)
+    );
+    let no_sender = with_facts(|p| {
+        p["transactions"][0]["facts"]
+            .as_object_mut()
+            .unwrap()
+            .remove("sender");
+    });
+    assert!(
+        refused(&no_sender).contains("sender"),
+        "{}",
+        refused(&no_sender)
+    );
+}
+
+/// Bytes say more than anybody's word.
+#[test]
+fn facts_beside_bytes_are_not_looked_at() {
+    let plain = decoded(&payload());
+    let both = decoded(&with(|p| {
+        p["transactions"][0]["facts"] =
+            json!({"kind": "contract_call", "sender": BOB, "nonce": 9, "fee": 9});
+    }));
+    assert_eq!(plain, both);
+}
+
+/// Two mirrors of one chain agree, whoever told them.
+#[test]
+fn the_digest_says_what_every_source_knows() {
+    use crate::model::Change;
+    use crate::model::canonical::rows_digest;
+    let digest = |p: &Json| rows_digest(&decoded(p), &Change::default());
+    let less = with(|p| {
+        let p = p.as_object_mut().unwrap();
+        for name in ["miner_txid", "consensus_hash", "tenure_height"] {
+            p.remove(name);
+        }
+    });
+    assert_eq!(digest(&payload()), digest(&less));
+    for (name, value) in [
+        ("block_time", json!(5)),
+        ("burn_block_height", json!(101)),
+        ("burn_block_hash", json!(h32(9))),
+        ("parent_index_block_hash", json!(h32(9))),
+    ] {
+        assert_ne!(
+            digest(&payload()),
+            digest(&with(|p| p[name] = value)),
+            "{name}"
+        );
+    }
+}

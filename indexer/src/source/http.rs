@@ -83,6 +83,14 @@ pub enum FetchError {
         /// The limit.
         limit: usize,
     },
+    /// A server of another network, or one that cannot be of use as it is set up; asking again changes nothing.
+    #[error("{base} cannot be used here: {why}")]
+    Unfit {
+        /// Which server.
+        base: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// An answer that is none, or contradicts itself or the question.
     #[error("the answer to {what} cannot be used: {why}")]
     Unusable {
@@ -130,6 +138,7 @@ impl FetchError {
             Self::Denied { .. } => "denied",
             Self::Status { .. } => "status",
             Self::TooLarge { .. } => "too_large",
+            Self::Unfit { .. } => "unfit",
             Self::Unusable { .. } => "unusable",
         }
     }
@@ -321,6 +330,79 @@ impl Server {
         }
         Ok(bytes)
     }
+}
+
+/// A file on its way here; broken into pieces, and of any length.
+#[derive(Debug)]
+pub struct Download {
+    response: reqwest::Response,
+    what: String,
+}
+
+impl Download {
+    /// Asks for a file. `idle` bounds the silence between two pieces, not the whole.
+    ///
+    /// # Errors
+    /// As [`FetchError`] says.
+    pub async fn start(url: &str, idle: Duration) -> Result<Self, FetchError> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // The file is wanted as it is stored: what packed it is told by its content.
+        let client = reqwest::Client::builder()
+            .connect_timeout(idle)
+            .read_timeout(idle)
+            .no_gzip()
+            .build()
+            .map_err(FetchError::Client)?;
+        let what = without_secrets(url);
+        let response = client.get(url).send().await;
+        let response = response.map_err(|source| FetchError::Unreachable {
+            what: what.clone(),
+            source: source.without_url(),
+        })?;
+        let status = response.status().as_u16();
+        match response.status() {
+            s if s.is_success() => Ok(Self { response, what }),
+            StatusCode::NOT_FOUND => Err(FetchError::NotFound { what }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(FetchError::Denied { what, status })
+            }
+            _ => Err(FetchError::Status {
+                what,
+                status,
+                excerpt: String::new(),
+            }),
+        }
+    }
+
+    /// Its size, if the server says so.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + Send + use<>>, FetchError> {
+        let piece = self.response.chunk().await;
+        piece.map_err(|source| FetchError::Unreachable {
+            what: self.what.clone(),
+            source: source.without_url(),
+        })
+    }
+}
+
+/// A URL that may be shown: without user, password and question.
+pub(super) fn without_secrets(url: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(url) else {
+        return "an address that is none".to_owned();
+    };
+    url.set_query(None);
+    url.set_fragment(None);
+    // Refused only by a URL without a host, which has neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
 }
 
 fn pause(headers: &HeaderMap) -> Option<Duration> {

@@ -59,3 +59,80 @@ const TABLE: &str = "_sqlx_migrations";
 pub fn latest_version() -> i64 {
     MIGRATOR.iter().map(|m| m.version).max().unwrap_or(0)
 }
+
+/// The indexes that the migrations make, those of primary keys included, in order of their names.
+pub fn indexes() -> Vec<String> {
+    indexes_in(MIGRATOR.iter().map(|m| m.sql.as_str()))
+}
+
+/// Reads them from statements as this project writes them: lower case, one object a statement, constraints of a
+/// table in its own statement. A test compares the result with a migrated database.
+fn indexes_in<'a>(scripts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names = std::collections::BTreeSet::new();
+    let code = |script: &str| -> String {
+        let lines = script.lines().map(|l| l.split("--").next().unwrap_or(""));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for script in scripts {
+        for statement in code(script).split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            let name = |at: usize| words.get(at).map(|w| w.trim_matches('(').to_owned());
+            let skip = |at: usize| match words.get(at..) {
+                Some(["if", "not", "exists", ..]) => at + 3,
+                Some(["if", "exists" | "not", ..]) => at + 2,
+                Some(["concurrently", ..]) => at + 1,
+                _ => at,
+            };
+            match words.as_slice() {
+                ["create", "index", ..] => names.extend(name(skip(2))),
+                ["create", "unique", "index", ..] => names.extend(name(skip(3))),
+                ["drop", "index", ..] => {
+                    name(skip(2)).map(|n| names.remove(&n));
+                }
+                ["create", "table", ..] | ["create", "unlogged", "table", ..] => {
+                    let at = if words[1] == "table" { 2 } else { 3 };
+                    names.extend(constraints(&name(skip(at)).unwrap_or_default(), statement));
+                }
+                ["drop", "table", ..] => {
+                    let table = name(skip(2)).unwrap_or_default();
+                    names.remove(&format!("{table}_pkey"));
+                }
+                _ => {}
+            }
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// Indexes that come with a table's own constraints.
+fn constraints(table: &str, statement: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    if statement.contains("primary key") {
+        names.push(format!("{table}_pkey"));
+    }
+    for line in statement.lines().map(str::trim) {
+        let column = line.split_whitespace().next().unwrap_or_default();
+        let unique = line
+            .split_whitespace()
+            .any(|w| w.trim_end_matches(',') == "unique");
+        if unique && column != "unique" {
+            names.push(format!("{table}_{column}_key"));
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_read_from_statements() {
+        let script = "create table a (\n  x integer primary key, -- unique\n  y text not null unique\n);\n\
+             create unique index a_y on a (y); create index a_x on a (x) where x > 1;\n drop index a_x;";
+        assert_eq!(
+            indexes_in([script].into_iter()),
+            ["a_pkey", "a_y", "a_y_key"]
+        );
+    }
+}

@@ -3,9 +3,12 @@
 //! Only [`commit`] opens a write transaction for facts; it moves rows, digests, pointers, outbox and
 //! watermark together (WM-1), from the expected position or not at all (WM-2).
 
+pub mod archive;
 pub mod audit;
+pub mod bulk;
 pub mod market;
 pub mod migrate;
+pub mod evidence;
 pub mod inbox;
 pub mod load;
 pub mod lease;
@@ -15,12 +18,17 @@ pub mod commit;
 pub mod rebuild;
 pub mod sync;
 pub mod proof;
+pub mod deep;
+pub mod reindex;
 pub mod read;
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor as _, PgPool};
+
+/// Connections to the mirror's database.
+pub use sqlx::PgPool as Pool;
 
 /// A statement or a rule of the store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +79,11 @@ pub enum StoreError {
         /// How many.
         payloads: i64,
     },
+    /// Another process works on the same archive, or the job was finished meanwhile.
+    #[error(
+        "the backfill is not where this process left it: another one reads the same archive. Let one of them go on"
+    )]
+    OtherBackfill,
     /// Another writer has claimed the mirror.
     #[error("another writer has taken over this mirror; only one may write")]
     LostWatermark,

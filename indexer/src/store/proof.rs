@@ -289,27 +289,6 @@ pub struct BlockHead {
     pub digest: Vec<u8>,
 }
 
-/// The next blocks after a local number.
-///
-/// # Errors
-/// When the database fails.
-pub async fn blocks_after(
-    pool: &PgPool,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<BlockHead>, StoreError> {
-    sqlx::query_as!(
-        BlockHead,
-        "select id, inbox_id, index_block_hash, height, rows_digest, digest from block
-         where id > $1 order by id limit $2",
-        after,
-        limit
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(StoreError::db("read blocks"))
-}
-
 /// Heights at which the canonical chain is broken: a block whose parent is not canonical, a gap, or a
 /// block at another height than its own (CH-1, CH-2).
 ///

@@ -2,10 +2,14 @@
 //!
 //! Paths and forms are those of stacks-node 4.0.2. `?tip=` takes an index block hash, or `latest`; where the
 //! node reads its canonical tip for a malformed one, this answers 400. Not there: proofs (`proof` is empty),
-//! peers, raw block bytes, the mempool's binary stream, `/v3/blocks/replay` of Bitcoin's operations.
+//! peers, raw block bytes (`/v3/blocks/{id}` and the like: no header here is a real one), the mempool's binary
+//! stream, `/v3/blocks/replay` of Bitcoin's operations.
 
 mod chain;
 mod contracts;
+mod replay;
+mod sortitions;
+mod tenures;
 mod transactions;
 
 use axum::Router;
@@ -19,21 +23,40 @@ use stxworx_clarity::codec::{ContractId, Principal};
 use stxworx_clarity::simnet::{BlockId, Simnet, SimnetError};
 
 use super::SharedChain;
+pub use replay::AUTH_TOKEN;
 
 /// Largest body: a transaction of 2 MiB in hexadecimal digits, and what is around it.
 const BODY_LIMIT: usize = 5 * 1024 * 1024;
 
-/// Every route.
+/// Every route, with [`AUTH_TOKEN`] for what asks for one.
 pub fn router(chain: SharedChain) -> Router {
+    router_with(chain, Some(AUTH_TOKEN))
+}
+
+/// Every route. Without a token, as in a node's default configuration, what asks for one answers 400.
+pub fn router_with(chain: SharedChain, auth_token: Option<&'static str>) -> Router {
     Router::new()
         .route("/v2/info", get(chain::info))
+        .route("/v2/pox", get(chain::pox))
         .route("/v3/health", get(chain::health))
-        .route("/v3/tenures/info", get(chain::tenure_info))
+        .route("/v3/tenures/info", get(tenures::info))
         .route(
             "/v3/tenures/blocks/height/{height}",
-            get(chain::tenure_blocks),
+            get(tenures::by_height),
         )
-        .route("/v3/blocks/replay/{id}", get(chain::replay))
+        .route("/v3/tenures/blocks/hash/{hash}", get(tenures::by_hash))
+        .route(
+            "/v3/tenures/blocks/{consensus_hash}",
+            get(tenures::by_consensus_hash),
+        )
+        .route("/v3/sortitions", get(sortitions::newest))
+        .route(
+            "/v3/sortitions/latest_and_last",
+            get(sortitions::latest_and_last),
+        )
+        .route("/v3/sortitions/{key}/{value}", get(sortitions::one))
+        .route("/v3/blocks/replay/{id}", get(replay::replay))
+        .route("/v3/transaction/{txid}", get(transactions::indexed))
         .route("/v2/accounts/{principal}", get(contracts::account))
         .route(
             "/v2/contracts/call-read/{address}/{contract}/{function}",
@@ -63,6 +86,7 @@ pub fn router(chain: SharedChain) -> Router {
         .route("/v2/fees/transfer", get(transactions::transfer_fee))
         .route("/v2/fees/transaction", post(transactions::fee))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::Extension(replay::AuthToken(auth_token)))
         .with_state(chain)
 }
 
@@ -120,6 +144,24 @@ fn block_id(text: &str) -> Result<BlockId, Refused> {
     bytes.ok_or_else(|| {
         bad(format!(
             "{text:?} is no index block hash: 64 hexadecimal digits"
+        ))
+    })
+}
+
+fn burn_hash(text: &str) -> Result<[u8; 32], Refused> {
+    let bytes = digits(text)?;
+    bytes.try_into().map_err(|_| {
+        bad(format!(
+            "{text:?} is no burn block hash: 64 hexadecimal digits"
+        ))
+    })
+}
+
+fn consensus_hash(text: &str) -> Result<[u8; 20], Refused> {
+    let bytes = digits(text)?;
+    bytes.try_into().map_err(|_| {
+        bad(format!(
+            "{text:?} is no consensus hash: 40 hexadecimal digits"
         ))
     })
 }

@@ -81,6 +81,14 @@ pub(super) async fn unconfirmed(
     .await
 }
 
+/// As a node without `txindex`, which is the default.
+pub(super) async fn indexed() -> Answer {
+    Err(Refused(
+        StatusCode::NOT_IMPLEMENTED,
+        "No transaction index on this node".to_owned(),
+    ))
+}
+
 /// Micro-STX per byte.
 pub(super) async fn transfer_fee() -> Answer {
     Ok(axum::Json(json!(1)))

@@ -1,8 +1,10 @@
 //! The marketplace on the devnet's chain, mirrored: real Clarity on one side, the model on the other.
 
+mod audit;
 mod compare;
-mod history;
+pub mod history;
 mod node;
+mod node_source;
 mod shape;
 
 use stxworx::post::Order;

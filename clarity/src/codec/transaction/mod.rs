@@ -22,6 +22,7 @@
 mod arguments;
 mod auth;
 mod condition;
+mod kind;
 mod payload;
 mod sighash;
 mod sign;
@@ -35,9 +36,9 @@ pub use condition::{
     Asset, ConditionPrincipal, FungibleCode, NonFungibleCode, PostCondition, PostConditionMode,
     PoxCode,
 };
+pub use kind::PayloadKind;
 pub use payload::{
-    ClarityVersion, MicroblockHeader, Payload, PayloadKind, TenureCause, TenureChange,
-    UnknownPayload,
+    ClarityVersion, MicroblockHeader, Payload, TenureCause, TenureChange, UnknownPayload,
 };
 pub use sighash::{Role, postsign, presign};
 pub use sign::{HighS, SignatureError, SignerKey, Signers};

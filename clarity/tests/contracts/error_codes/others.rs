@@ -41,6 +41,15 @@ pub fn data(w: &mut World) {
         NONE,
     ];
     w.fails(1101, "stranger", name, "record-paid", &paid);
+    let writer = Args {
+        p1: Some(who("other-client")),
+        b: true,
+        ..Args::default()
+    };
+    w.governed("set-writer", writer);
+    let mut most = paid.clone();
+    most[3] = u(u128::MAX);
+    w.fails(1114, "other-client", name, "record-paid", &most);
     w.fails(
         1101,
         "stranger",

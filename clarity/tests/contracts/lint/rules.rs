@@ -25,7 +25,7 @@ const FORBIDDEN: [&str; 13] = [
 ];
 
 /// The rule: no forbidden word, `tx-sender` and `as-contract` only where the contract names itself or pays, and no
-/// panic but on the size of an event, which is bounded by its type.
+/// panic but on the size of an event, which is bounded by its type. Nobody else's code runs `as-contract`.
 pub fn forbidden_words(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (place, node) in source.places() {
@@ -53,9 +53,9 @@ fn words(place: &str, node: &Node, as_contract: bool, found: &mut Vec<String>) {
             }
             "as-contract" => {
                 inside = true;
-                if !names_itself_or_pays(&rest[0]) {
+                if !names_itself_or_pays_stx(&rest[0]) {
                     found.push(format!(
-                        "as-contract for something else than a payment in {place}"
+                        "as-contract for something else than a payment in STX in {place}"
                     ));
                 }
             }
@@ -67,12 +67,10 @@ fn words(place: &str, node: &Node, as_contract: bool, found: &mut Vec<String>) {
     }
 }
 
-fn names_itself_or_pays(node: &Node) -> bool {
+fn names_itself_or_pays_stx(node: &Node) -> bool {
     match node.form() {
         None => node.atom() == Some("tx-sender"),
-        Some(("stx-transfer?", _)) => true,
-        Some(("contract-call?", rest)) => rest.get(1).and_then(Node::atom) == Some("transfer"),
-        Some(_) => false,
+        Some((head, _)) => head == "stx-transfer?",
     }
 }
 
@@ -208,8 +206,8 @@ pub fn topics_are_the_catalogues(source: &Source) -> Vec<String> {
 
 /// Largest source in bytes: the Clarity machine reads a whole contract for each call of it, and a fee is by length.
 const BUDGET: [(&str, usize); 4] = [
-    ("freelance-data", 11_000),
-    ("freelance-logic", 26_000),
+    ("freelance-data", 11_200),
+    ("freelance-logic", 27_000),
     ("freelance-badges", 7_500),
     ("freelance-security", 14_000),
 ];

@@ -10,6 +10,7 @@ const NONE: Value = Value::None;
 const LOGIC: &str = "freelance-logic";
 
 fn enable(w: &mut World, name: &str, max: u128) {
+    w.ok("signer-4", name, "mint", &[u(1), p("signer-4")]);
     let args = Args {
         p1: Some(Principal::Contract(contract(name))),
         b: true,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use stxworx_clarity::events;
 use utoipa::ToSchema;
 
+use super::coverage::{CoverageView, Point, coverage};
 use super::market::typed;
 use crate::api::error::{ApiError, Early, ErrorCode, Problem, Problems};
 use crate::api::params::{self, AtBlockParams, Params};
@@ -15,13 +16,17 @@ use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::{Answer, hex};
 use crate::model::ids::IndexBlockHash;
+use crate::store::evidence::Evidence;
 use crate::store::read::completeness::{
-    EVENT_CHAIN, EventChainState, OriginRow, ProofRow, UNRECOGNISED, UnrecognisedState, Verdict,
+    AuditedRow, EVENT_CHAIN, EventChainState, OriginRow, ProofRow, UNRECOGNISED, UnrecognisedState,
+    Verdict,
 };
 use crate::store::read::{completeness, projection};
 
 /// Contracts in an answer at most.
 const LISTED: u32 = 200;
+/// Heights that a node was asked about, in an answer at most.
+const AUDITED: u32 = 1_000;
 
 /// Is anything missing?
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +48,11 @@ struct CompletenessView {
     contracts: Vec<ContractCompleteness>,
     /// Are there more? Ask for them with `contract`.
     more: bool,
+    /// Heights of the canonical chain, from the origin up, with the best evidence for each. Comparisons with a
+    /// node are of now: they do not go back with `at_block`. `cursor_proved` is of the contracts listed.
+    coverage: Vec<CoverageView>,
+    /// Only the thousand highest heights at which a node was asked are in `coverage`; were there more?
+    coverage_cut: bool,
 }
 
 /// Where the mirror begins.
@@ -164,16 +174,52 @@ pub(super) async fn completeness(
         .collect();
     let found = completeness::contracts(reader.connection(), &names, only, LISTED).await?;
     let proofs = completeness::proofs(reader.connection(), &found.rows).await?;
-    reader.tag(&params, &tag(&proofs))?;
+    let audits = completeness::newest_audit(reader.connection()).await?;
+    reader.tag(&params, &format!("{}-a{}", tag(&proofs), audits.0))?;
     reader.stand_at(&params).await?;
     if only.is_some() && found.rows.is_empty() {
         let detail = "the mirror follows no such contract of the marketplace";
         return Err(ApiError::not_found(detail).into());
     }
     let origin = origin_view(completeness::origin(reader.connection()).await?);
+    let bound = reader.bound();
+    let audited = completeness::audited(reader.connection(), bound, AUDITED).await?;
     let from_genesis = origin.as_ref().is_some_and(|origin| origin.genesis);
     let contracts = contracts(&mut reader, found.rows, proofs, from_genesis).await?;
-    Ok(reader.answer(whole(contracts, found.more, origin)))
+    let mut view = whole(contracts, found.more, origin);
+    view.coverage_cut = audited.more;
+    view.coverage = covered(&view, bound, audited.rows)?;
+    Ok(reader.answer(view))
+}
+
+/// The coverage map of what is in the view.
+fn covered(
+    view: &CompletenessView,
+    bound: i32,
+    audited: Vec<AuditedRow>,
+) -> Result<Vec<CoverageView>, ApiError> {
+    let origin = view.origin.as_ref();
+    let lowest = origin.and_then(|origin| Some((origin.height?, origin.genesis)));
+    let (Some(lowest), Ok(to)) = (lowest, u32::try_from(bound)) else {
+        return Ok(Vec::new());
+    };
+    // Up to the lowest proof everything is proved of every contract.
+    let proofs = view.contracts.iter().filter_map(|c| c.proof.as_ref());
+    let proved = proofs.min_by_key(|p| p.height);
+    let proved = proved.filter(|_| view.proved);
+    let proved = proved.map(|p| (p.height, p.checked_at.clone()));
+    let point = |row: AuditedRow| {
+        let evidence = Evidence::from_name(&row.evidence).ok_or_else(|| {
+            ApiError::new(ErrorCode::Internal, "a stored audit has no known evidence")
+        })?;
+        Ok(Point {
+            height: row.height.0,
+            evidence,
+            checked_at: row.checked_at,
+        })
+    };
+    let points: Result<Vec<_>, ApiError> = audited.into_iter().map(point).collect();
+    Ok(coverage(lowest, to, proved, points?))
 }
 
 fn origin_view(row: OriginRow) -> Option<OriginView> {
@@ -299,5 +345,7 @@ fn whole(
         unrecognised: contracts.iter().map(|c| c.unrecognised.count).sum(),
         contracts,
         more,
+        coverage: Vec::new(),
+        coverage_cut: false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod completeness;
+mod coverage;
 mod contracts;
 mod docs;
 mod events;

@@ -133,3 +133,64 @@ pub async fn proofs(
     .await
     .map_err(ReadError::reading("the proofs"))
 }
+
+/// A height at which a node agreed with something.
+#[derive(Debug)]
+pub struct AuditedRow {
+    /// The height.
+    pub height: Uint,
+    /// What that shows, as stored.
+    pub evidence: String,
+    /// The first of such comparisons, RFC 3339.
+    pub checked_at: String,
+}
+
+/// When a node was last asked about anything beyond cursors, in microseconds since 1970; 0 for never.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest_audit(connection: &mut PgConnection) -> Result<Ulong, ReadError> {
+    sqlx::query_scalar!(
+        r#"
+        select coalesce((extract(epoch from max(checked_at)) * 1000000)::bigint, 0) as "newest!: Ulong"
+        from audit_result
+        "#
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(ReadError::reading("the newest audit"))
+}
+
+/// Canonical heights at which a node agreed, the highest first. Where something of a kind differs, nothing of that
+/// kind counts.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn audited(
+    connection: &mut PgConnection,
+    up_to: i32,
+    limit: u32,
+) -> Result<Rows<AuditedRow>, ReadError> {
+    let rows = sqlx::query_as!(
+        AuditedRow,
+        r#"
+        select r.height as "height!: Uint", r.evidence,
+               to_char(min(r.checked_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "checked_at!"
+        from audit_result r
+        join block b on b.index_block_hash = r.index_block_hash
+        join canonical c on c.block_id = b.id
+        where r.verdict = 'agrees' and r.height <= $1
+          and not exists (select from audit_result d
+                          where d.verdict = 'differs' and d.height = r.height and d.evidence = r.evidence)
+        group by r.height, r.evidence
+        order by r.height desc, r.evidence
+        limit $2
+        "#,
+        up_to,
+        i64::from(limit) + 1,
+    )
+    .fetch(connection);
+    collect(rows, limit, |_| 0)
+        .await
+        .map_err(ReadError::reading("the audits"))
+}

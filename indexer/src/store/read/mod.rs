@@ -8,6 +8,7 @@ pub mod block;
 pub mod contract;
 pub mod completeness;
 pub mod event;
+pub mod explain;
 pub mod market;
 pub mod projection;
 pub mod reorg;

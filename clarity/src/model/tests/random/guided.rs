@@ -2,7 +2,7 @@
 
 use super::table::KINDS;
 use super::*;
-use crate::model::{Milestone, Project};
+use crate::model::{Action, Milestone, Project};
 
 /// A call to make: who, which function, and the first arguments; the others are drawn.
 pub(super) struct Plan {
@@ -11,6 +11,15 @@ pub(super) struct Plan {
     pub(super) first: Vec<Value>,
     /// The last argument, where it matters.
     pub(super) last: Option<Value>,
+}
+
+/// The asset that an action is about, where a token is to be handed over with it.
+fn asset_of(action: &Action) -> &Asset {
+    if action.kind == "set-asset" {
+        &action.args.p1
+    } else {
+        &action.args.p2
+    }
 }
 
 impl Plan {
@@ -162,7 +171,7 @@ impl Bench {
             1 => Plan::new(signer, "revoke-approval", &[*id]),
             2 => Plan::new(&action.proposer, "revoke-approval", &[*id]),
             3 if rng.percent(30) => Plan::new(&action.proposer, "cancel", &[*id]),
-            _ if ready => Plan::new(signer, "execute", &[*id]).paid_in(&action.args.p2),
+            _ if ready => Plan::new(signer, "execute", &[*id]).paid_in(asset_of(action)),
             _ => {
                 let voted = |who: &Principal| security.approved.contains_key(&(*id, who.clone()));
                 signers.retain(|who| !voted(who));
@@ -171,7 +180,7 @@ impl Bench {
         };
         // A principal that is no token cannot be handed over as one.
         let token = Some(self.model().contracts.token.clone());
-        let sound = plan.function != "execute" || action.args.p2 == token;
+        let sound = plan.function != "execute" || *asset_of(action) == token;
         Some(if sound {
             plan
         } else {
@@ -204,6 +213,11 @@ impl Bench {
             "set-asset" | "disable-asset" | "set-budget" => {
                 args.p1 = token.filter(|_| rng.percent(50));
                 args.n1 = 50_000;
+            }
+            "resolve" => {
+                args.n1 = model.logic.last_project;
+                args.n2 = 1;
+                args.n3 = 5_000;
             }
             "set-params" => {
                 args.n1 = 6 + small;

@@ -63,7 +63,11 @@ pub(super) const FUNCTIONS: &[(&str, &str, &[Arg])] = &[
     ("logic", "set-fee", &[Bps]),
     ("logic", "set-treasury", &[Who]),
     ("logic", "set-arbiter", &[Who]),
-    ("logic", "set-asset", &[Token, Flag, Number, Kind]),
+    (
+        "logic",
+        "set-asset",
+        &[Token, Flag, Number, Kind, Who, Token],
+    ),
     ("logic", "set-params", &[Number, Number, Number, Number]),
     ("logic", "set-paused", &[Flag, Height]),
     ("data", "set-writer", &[Who, Flag]),
@@ -119,12 +123,13 @@ pub(super) const FUNCTIONS: &[(&str, &str, &[Arg])] = &[
 ];
 
 /// Kinds of actions, and one that is none.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "set-fee",
     "set-treasury",
     "set-arbiter",
     "set-asset",
     "disable-asset",
+    "resolve",
     "set-params",
     "pause",
     "unpause",
@@ -185,6 +190,7 @@ pub(super) const REACHED: &[(&str, &str)] = &[
     ("execute-set-treasury", "ok"),
     ("execute-set-arbiter", "ok"),
     ("execute-set-asset", "ok 1500"),
+    ("execute-resolve", "1204"),
     ("execute-disable-asset", "ok"),
     ("execute-set-params", "ok"),
     ("execute-set-writer", "ok"),
