@@ -242,6 +242,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     pub fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary");
@@ -281,10 +285,6 @@ impl Daemon {
             .expect("an address")
             .parse()
             .expect("IP:PORT")
-    }
-
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_some()
     }
 
     /// Waits for its end; the exit code.

@@ -127,9 +127,7 @@ impl Follower {
         }
         // So far above that the way down cannot be held: it is not even begun.
         let far = tip.block.height.saturating_sub(span.tip.height) > self.walk;
-        if !far
-            && let Walk::Known(blocks, base) = self.descend(source, shelf, tip, &span).await?
-        {
+        if !far && let Walk::Known(blocks, base) = self.descend(source, shelf, tip, &span).await? {
             return self.put(source, shelf, tip, blocks, base, step).await;
         }
         if shelf.is_backfilling().await? {

@@ -230,7 +230,7 @@ impl Repairer {
         let (mut why, mut asked) = (Vec::new(), None::<Duration>);
         for source in sources {
             let mut trial = descent.clone();
-            match self.ask_one(source, shelf, &mut trial, span).await {
+            match self.ask(source, shelf, &mut trial, span).await {
                 Ok(filled) => {
                     *descent = trial;
                     return Ok(filled);
@@ -254,7 +254,7 @@ impl Repairer {
         })
     }
 
-    async fn ask_one<P: Pull, S: Shelf>(
+    async fn ask<P: Pull, S: Shelf>(
         &self,
         source: &P,
         shelf: &S,
