@@ -84,7 +84,7 @@ pub async fn gaps(config: &Config, output: OutputFormat) -> Result<Outcome, Comm
 async fn look(url: &str, grace: Duration) -> Result<Missing, StoreError> {
     let pool = store::pool(url, Access::Read, 2)?;
     let span = sync::span(&pool).await?;
-    let found = gaps::gaps(&pool, grace).await?;
+    let found = gaps::gaps(&pool, grace, None).await?;
     let missing = Missing {
         gaps: found
             .into_iter()

@@ -157,8 +157,7 @@ pub enum InboxState {
 
 /// Compressed bytes in a row or a chunk: small enough to hold, large enough to be few.
 const CHUNK_BYTES: usize = 4 << 20;
-/// Fast; the slower levels save a few percent on hexadecimal text.
-const ZSTD_LEVEL: i32 = 1;
+const ZSTD_LEVEL: i32 = 1; // The slower levels save a few percent on hexadecimal text.
 
 /// Compresses and hashes a body as it arrives, in memory bounded by a chunk.
 pub struct BodyWriter {

@@ -125,14 +125,16 @@ impl Follower {
             // Below the mirror, or beside its origin: nothing of it can connect.
             return Ok(());
         }
-        match self.descend(source, shelf, tip, &span).await? {
-            Walk::Known(blocks, base) => self.put(source, shelf, tip, blocks, base, step).await,
-            Walk::Far if shelf.is_backfilling().await? => {
-                step.left_to_backfill = true;
-                Ok(())
-            }
-            Walk::Far => self.climb(source, shelf, tip, &span, step).await,
+        // So far above that the way down cannot be held: it is not even begun.
+        let far = tip.block.height.saturating_sub(span.tip.height) > self.walk;
+        if !far && let Walk::Known(blocks, base) = self.descend(source, shelf, tip, &span).await? {
+            return self.put(source, shelf, tip, blocks, base, step).await;
         }
+        if shelf.is_backfilling().await? {
+            step.left_to_backfill = true;
+            return Ok(());
+        }
+        self.climb(source, shelf, tip, &span, step).await
     }
 
     /// The way down from the tip, by parents.

@@ -80,10 +80,10 @@ impl Repairer {
         shelf.close_filled().await?;
         self.finish_jobs(shelf).await?;
         let mut round = Round::default();
-        let gaps = shelf.gaps(self.settings.grace).await?;
-        self.pauses
-            .retain(|missing, _| gaps.iter().any(|g| g.missing == *missing));
         if let Some(span) = shelf.span().await? {
+            let gaps = shelf.gaps(self.settings.grace, span.origin.height).await?;
+            self.pauses
+                .retain(|missing, _| gaps.iter().any(|g| g.missing == *missing));
             let within: Vec<&Gap> = gaps
                 .iter()
                 .filter(|g| plan::is_above_origin(g, &span))

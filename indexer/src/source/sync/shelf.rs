@@ -62,8 +62,12 @@ pub trait Shelf: Send + Sync {
     /// Tells the pipeline that there is something to do.
     fn wake(&self);
 
-    /// Blocks that others wait for.
-    fn gaps(&self, grace: Duration) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
+    /// Blocks for which blocks above a height wait.
+    fn gaps(
+        &self,
+        grace: Duration,
+        above: u32,
+    ) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
 
     /// Is the pipeline behind by more than this?
     fn is_behind(&self, grace: Duration) -> impl Future<Output = Result<bool, StoreError>> + Send;
@@ -135,8 +139,8 @@ impl Shelf for PgShelf {
         self.wake.notify_one();
     }
 
-    async fn gaps(&self, grace: Duration) -> Result<Vec<Gap>, StoreError> {
-        gaps::gaps(&self.pool, grace).await
+    async fn gaps(&self, grace: Duration, above: u32) -> Result<Vec<Gap>, StoreError> {
+        gaps::gaps(&self.pool, grace, Some(above)).await
     }
 
     async fn is_behind(&self, grace: Duration) -> Result<bool, StoreError> {

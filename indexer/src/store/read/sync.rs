@@ -20,12 +20,13 @@ pub async fn facts(connection: &mut PgConnection) -> Result<Facts, StoreError> {
                select distinct d.parent_index_block_hash as missing
                from inbox d
                where d.state = 3
-                 and (d.block_height is null or d.block_height > (select min(height) from canonical))
+                 and coalesce(d.block_height, 2147483647) > (select min(height) from canonical)
                  and not exists (select from block b where b.index_block_hash = d.parent_index_block_hash)
                  and not exists (select from inbox p
                      where p.state in (0, 3) and p.index_block_hash = d.parent_index_block_hash)
            )
-           select (select min(next_height) from backfill_job where state = 'running') as backfilling_at,
+           select (select min(next_height) from backfill_job
+                   where state = 'running' and changed_at > clock_timestamp() - interval '2 minutes') as backfilling_at,
                   exists (select from backfill_job where state = 'overlapping') as "overlapping!",
                   (select count(*) from gap)::int as "gaps!",
                   (select count(*) from gap g join repair_gap r on r.missing = g.missing

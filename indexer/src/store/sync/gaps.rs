@@ -36,11 +36,16 @@ pub struct Gap {
 /// Gaps listed at once.
 pub const MAX_GAPS: i64 = 256;
 
-/// The gaps, oldest first, [`MAX_GAPS`] at most: parents of waiting blocks that are neither mirrored nor stored.
+/// The gaps below blocks above a height (none for all of them), oldest first, [`MAX_GAPS`] at most: parents of waiting
+/// blocks that are neither mirrored nor stored.
 ///
 /// # Errors
 /// When the database fails or holds an unreadable row.
-pub async fn gaps(pool: &PgPool, grace: Duration) -> Result<Vec<Gap>, StoreError> {
+pub async fn gaps(
+    pool: &PgPool,
+    grace: Duration,
+    above: Option<u32>,
+) -> Result<Vec<Gap>, StoreError> {
     let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     let rows = sqlx::query!(
         r#"with gap as (
@@ -48,7 +53,7 @@ pub async fn gaps(pool: &PgPool, grace: Duration) -> Result<Vec<Gap>, StoreError
                       (array_agg(d.index_block_hash order by d.block_height, d.id))[1] as waiting,
                       min(d.block_height) as height, min(d.received_at) as since
                from inbox d
-               where d.state = 3
+               where d.state = 3 and coalesce(d.block_height, 2147483647) > $3::integer
                  and not exists (select from block b where b.index_block_hash = d.parent_index_block_hash)
                  and not exists (select from inbox p
                      where p.state in (0, 3) and p.index_block_hash = d.parent_index_block_hash)
@@ -63,7 +68,8 @@ pub async fn gaps(pool: &PgPool, grace: Duration) -> Result<Vec<Gap>, StoreError
            from gap g left join repair_gap r on r.missing = g.missing
            order by g.since, g.missing limit $2"#,
         grace_ms,
-        MAX_GAPS
+        MAX_GAPS,
+        above.map_or(-1, |h| i32::try_from(h).unwrap_or(i32::MAX))
     )
     .fetch_all(pool)
     .await

@@ -112,15 +112,18 @@ fn int(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// Jobs that are not done, oldest first.
+/// Jobs that are not done, oldest first. One that has written nothing down for two minutes died without a word: it is
+/// stopped.
 ///
 /// # Errors
 /// When the database fails or holds an unreadable row.
 pub async fn unfinished(pool: &PgPool) -> Result<Vec<Job>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select id, source, place, from_height, to_height, next_height, last_block, state, error
-         from backfill_job where state <> 'done' order by id"
+        r#"select id, source, place, from_height, to_height, next_height, last_block, error,
+               case when state = 'running' and changed_at < clock_timestamp() - interval '2 minutes'
+                   then 'stopped' else state end as "state!"
+           from backfill_job where state <> 'done' order by id"#
     )
     .fetch_all(pool)
     .await

@@ -402,7 +402,7 @@ fn a_gap_is_given_up_after_its_bound_and_taken_up_again() {
             .await
             .unwrap();
         assert_eq!((second.fetched, second.given_up), (0, 1));
-        let gap = play.memory.gaps(Duration::ZERO).await.unwrap().remove(0);
+        let gap = play.memory.gaps(Duration::ZERO, 0).await.unwrap().remove(0);
         assert!(gap.given_up && gap.attempts == 2);
         // They are back: the bound of seven blocks ends the next try, and the one after it goes on below.
         play.sources.iter().for_each(Scripted::heal);

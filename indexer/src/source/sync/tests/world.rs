@@ -556,7 +556,7 @@ impl Shelf for Memory {
 
     fn wake(&self) {}
 
-    async fn gaps(&self, _: Duration) -> Result<Vec<Gap>, StoreError> {
+    async fn gaps(&self, _: Duration, _: u32) -> Result<Vec<Gap>, StoreError> {
         let mirror = self.mirror.lock().unwrap();
         let mut gaps: Vec<Gap> = Vec::new();
         for row in &mirror.rows {
@@ -638,7 +638,7 @@ impl Shelf for Memory {
         Ok(Facts {
             backfilling_at: running.map(|j| j.next),
             overlapping: jobs.iter().any(|j| j.state == JobState::Overlapping),
-            gaps: u32::try_from(self.gaps(Duration::ZERO).await?.len()).unwrap(),
+            gaps: u32::try_from(self.gaps(Duration::ZERO, 0).await?.len()).unwrap(),
             given_up: 0,
             asked_for: 0,
             has_tip: self.span().await?.is_some(),
