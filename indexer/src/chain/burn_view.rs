@@ -4,8 +4,9 @@
 //! view is therefore rebuilt from all announcements: the highest one is the tip, and its ancestors
 //! are canonical. Payloads of nodes before 3.1 name no parent; those link to the only known block one
 //! height below. A Bitcoin block that was never announced contradicts nothing, because an observer may have
-//! been attached late, and a mocknet announces none; but it is contradicted where another one is canonical at its
-//! height: its announcement may have been lost, and a tenure on it must not outlive the view.
+//! been attached late, and a mocknet announces none; but it is contradicted where another one is *surely* canonical at
+//! its height, by parents that were named from the tip down: its announcement may have been lost, and a tenure on it
+//! must not outlive the view. What was linked by height alone is no such proof.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -39,6 +40,8 @@ pub struct BurnView {
     by_height: BTreeMap<u32, Vec<BurnBlockHash>>,
     by_consensus_hash: HashMap<ConsensusHash, BurnBlockHash>,
     canonical: BTreeMap<u32, BurnBlockHash>,
+    /// Those of the canonical ones that parents lead to, from the tip down without a guess.
+    sure: BTreeMap<u32, BurnBlockHash>,
     dead: HashSet<BurnBlockHash>,
 }
 
@@ -60,6 +63,7 @@ impl BurnView {
         self.blocks.insert(hash, block);
         if extends_tip {
             self.canonical.insert(height, hash);
+            self.sure.insert(height, hash);
             return Shift {
                 announced: false,
                 from: Some(height),
@@ -68,12 +72,13 @@ impl BurnView {
         self.rebuild()
     }
 
-    /// The plain case: the next height, on the present tip, with no rival.
+    /// The plain case: the next height, on the present tip, which is sure, with no rival.
     fn extends_tip(&self, block: &BurnBlock) -> bool {
         let Some((height, tip)) = self.canonical.last_key_value() else {
             return false;
         };
-        height + 1 == block.height
+        self.sure.contains_key(height)
+            && height + 1 == block.height
             && block.parent.is_some_and(|parent| parent == *tip)
             && self
                 .by_height
@@ -87,7 +92,8 @@ impl BurnView {
     }
 
     fn rebuild(&mut self) -> Shift {
-        let mut canonical = BTreeMap::new();
+        let (mut canonical, mut sure) = (BTreeMap::new(), BTreeMap::new());
+        let mut linked = true;
         // Equal height: Bitcoin decides with its next block; until then the choice only has to be
         // the same on every replica.
         let mut cursor = self
@@ -99,6 +105,10 @@ impl BurnView {
                 break;
             };
             canonical.insert(block.height, hash);
+            if linked && self.is_sure(block, &sure) {
+                sure.insert(block.height, hash);
+            }
+            linked = linked && block.parent.is_some();
             cursor = self.parent_of(block);
         }
         let dead = self
@@ -109,11 +119,18 @@ impl BurnView {
             .collect();
         let shift = Shift {
             announced: dead != self.dead,
-            from: lowest_difference(&self.canonical, &canonical),
+            from: lowest_difference(&self.sure, &sure),
         };
         self.canonical = canonical;
+        self.sure = sure;
         self.dead = dead;
         shift
+    }
+
+    /// A tip is sure if it has no rival and names its parent, as newer nodes do; what it leads to, then, is too.
+    fn is_sure(&self, block: &BurnBlock, above: &BTreeMap<u32, BurnBlockHash>) -> bool {
+        let rivals = self.by_height.get(&block.height).map_or(0, Vec::len);
+        !above.is_empty() || (rivals == 1 && block.parent.is_some())
     }
 
     fn parent_of(&self, block: &BurnBlock) -> Option<BurnBlockHash> {
@@ -127,9 +144,9 @@ impl BurnView {
         }
     }
 
-    /// Is the Bitcoin block of this height, announced or not, known to be another one?
+    /// Is the Bitcoin block of this height, announced or not, surely another one?
     pub fn differs_at(&self, height: u32, hash: &BurnBlockHash) -> bool {
-        self.canonical.get(&height).is_some_and(|c| c != hash)
+        self.sure.get(&height).is_some_and(|c| c != hash)
     }
 
     /// Is this announced Bitcoin block known to be off the canonical Bitcoin chain?
@@ -169,6 +186,7 @@ impl BurnView {
             self.dead.remove(&hash);
         }
         self.canonical = self.canonical.split_off(&height);
+        self.sure = self.sure.split_off(&height);
     }
 }
 
@@ -221,15 +239,18 @@ mod tests {
     #[test]
     fn what_was_never_announced_is_contradicted_where_another_is_canonical() {
         let mut view = BurnView::default();
-        view.insert(block(1, 10, None));
+        // One that names no parent is of an old node, and proves nothing.
+        view.insert(block(5, 9, None));
+        assert!(!view.differs_at(9, &hash(99)));
+        view.insert(block(1, 10, Some(5)));
         assert!(view.differs_at(10, &hash(99)));
         assert!(!view.differs_at(11, &hash(99)));
         // A hole hides what is below it, and its filling shows it.
         let shift = view.insert(block(3, 12, Some(2)));
-        assert_eq!(shift.from, Some(10));
+        assert_eq!(shift.from, Some(9));
         assert!(!view.differs_at(10, &hash(99)));
         let shift = view.insert(block(2, 11, Some(1)));
-        assert_eq!((shift.announced, shift.from), (false, Some(10)));
+        assert_eq!((shift.announced, shift.from), (false, Some(9)));
         assert!(view.differs_at(10, &hash(99)) && view.differs_at(11, &hash(99)));
     }
 

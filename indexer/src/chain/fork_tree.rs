@@ -183,7 +183,7 @@ impl ForkTree {
             };
         };
         let entry = self.entry_on(node.clone(), Some(parent));
-        if !entry.live || !self.is_better(&entry, self.entries.get(&tip)) {
+        if !is_better(&entry, self.entries.get(&tip)) {
             return Outcome::SideFork;
         }
         if node.parent == tip {
@@ -232,8 +232,7 @@ impl ForkTree {
         let best = self
             .entries
             .values()
-            .filter(|e| e.live)
-            .max_by_key(|e| rank(&e.node))
+            .max_by_key(|e| (e.live, rank(&e.node)))
             .map(|e| e.node.block.id)?;
         if best == old_tip {
             return None;
@@ -351,10 +350,6 @@ impl ForkTree {
         self.keep(entry);
     }
 
-    fn is_better(&self, entry: &Entry, tip: Option<&Entry>) -> bool {
-        tip.is_none_or(|tip| !tip.live || rank(&entry.node) > rank(&tip.node))
-    }
-
     /// Liveness of every block, parents first.
     fn judge_again(&mut self) {
         let mut order: Vec<_> = self
@@ -430,6 +425,12 @@ impl ForkTree {
 
 /// Bitcoin blocks that stay known below the window: a tenure may be that old and still be extended.
 const BURN_BLOCKS_BELOW_BASE: u32 = 1000;
+
+/// What Bitcoin contradicts is worse than anything else. Where it contradicts everything that is known, the best of it
+/// is followed all the same: to stand still would depend on what came first.
+fn is_better(entry: &Entry, tip: Option<&Entry>) -> bool {
+    tip.is_none_or(|tip| (entry.live, rank(&entry.node)) > (tip.live, rank(&tip.node)))
+}
 
 /// Greater is better.
 fn rank(node: &Node) -> (u32, u32, Reverse<IndexBlockHash>) {

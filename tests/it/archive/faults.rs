@@ -238,31 +238,36 @@ fn another_mirror_and_wrong_usage_are_refused() {
             "{error}"
         );
         let source = archive.source();
-        for (arguments, expected) in [
+        for (arguments, code, expected) in [
             (
                 &["--source", "ftp:x"][..],
-                "\"ftp:x\" is no source; write archive:FILE",
+                2,
+                "\"ftp:x\" is no source; write node, api, or archive:FILE",
             ),
             (
                 &["--source", "archive:/nonexistent"],
+                1,
                 "cannot open the recording /nonexistent",
             ),
             (
                 &["--source", &source, "--from", "9", "--to", "8"],
-                "--from 9 is above --to 8",
+                2,
+                "--from 9 lies after --to 8",
             ),
             (
                 &["--source", &source, "--to", "soon"],
-                "--to \"soon\" is no height",
+                2,
+                "\"soon\" is no height",
             ),
             (
                 &["--source", "archive:http://127.0.0.1:1/x?key=secret"],
+                1,
                 "no answer to http://127.0.0.1:1/x",
             ),
         ] {
             let arguments = [&["backfill"][..], arguments].concat();
             let output = stxworx_on(&db, &arguments).await;
-            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}");
             assert!(stderr(&output).contains(expected), "{}", stderr(&output));
             assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
         }
