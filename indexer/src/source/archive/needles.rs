@@ -5,7 +5,7 @@
 //! which hold addresses as 20 bytes and are written in hexadecimal. JSON may spell any character as `\uXXXX`: a row
 //! with such a spelling is not judged here. Digits in capitals are looked for where transactions are read.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, packed};
 use stxworx_clarity::codec::Principal;
 
 use crate::model::FollowSet;
@@ -13,7 +13,39 @@ use crate::model::FollowSet;
 /// What to look for; or the knowledge that looking is of no use.
 #[derive(Debug)]
 pub struct Needles {
-    finder: Option<AhoCorasick>,
+    finder: Option<Finder>,
+}
+
+#[derive(Debug)]
+enum Finder {
+    /// Nothing is followed.
+    Nothing,
+    /// Many bytes at a time. An automaton's own shortcut, to look for first bytes, is of no use in text that is mostly
+    /// hexadecimal digits.
+    Vectors(Box<packed::Searcher>),
+    /// For more names than the former can take, and for machines that it cannot run on.
+    Automaton(Box<AhoCorasick>),
+}
+
+impl Finder {
+    fn of(forms: &[String]) -> Option<Self> {
+        if forms.is_empty() {
+            return Some(Self::Nothing);
+        }
+        let vectors = packed::Searcher::new(forms).map(|s| Self::Vectors(Box::new(s)));
+        vectors.or_else(|| {
+            let automaton = AhoCorasick::builder().prefilter(false).build(forms).ok()?;
+            Some(Self::Automaton(Box::new(automaton)))
+        })
+    }
+
+    fn finds_in(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Vectors(searcher) => searcher.find(bytes).is_some(),
+            Self::Automaton(automaton) => automaton.is_match(bytes),
+        }
+    }
 }
 
 impl Needles {
@@ -30,11 +62,8 @@ impl Needles {
         }
         forms.sort();
         forms.dedup();
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostFirst)
-            .build(&forms);
         Self {
-            finder: finder.ok(),
+            finder: Finder::of(&forms),
         }
     }
 
@@ -47,7 +76,7 @@ impl Needles {
     pub fn may_hold(&self, bytes: &[u8]) -> bool {
         match &self.finder {
             None => true,
-            Some(finder) => finder.is_match(bytes) || spells_characters(bytes),
+            Some(finder) => finder.finds_in(bytes) || spells_characters(bytes),
         }
     }
 }
@@ -56,4 +85,42 @@ impl Needles {
 fn spells_characters(bytes: &[u8]) -> bool {
     memchr::memchr(b'\\', bytes)
         .is_some_and(|at| memchr::memmem::find(&bytes[at..], br"\u").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Mirror;
+
+    fn needles(names: &[String]) -> Needles {
+        Needles::new(&FollowSet {
+            mirror: Mirror::Followed,
+            contracts: names.iter().cloned().collect(),
+            principals: [].into(),
+        })
+    }
+
+    #[test]
+    fn every_form_is_found_at_every_place_with_few_names_and_with_many() {
+        let address = "SP000000000000000000002Q6VF78";
+        for count in [1, 4, 60, 300] {
+            let names: Vec<String> = (0..count).map(|n| format!("{address}.c-{n}")).collect();
+            let needles = needles(&names);
+            let last = names.last().map(String::as_str).unwrap_or_default();
+            let digits = "0".repeat(40);
+            for form in [last, digits.as_str(), r"\u0030"] {
+                for before in 0..70 {
+                    for after in [0, 1, 40] {
+                        let row = ["a".repeat(before), form.into(), "f".repeat(after)].concat();
+                        assert!(needles.may_hold(row.as_bytes()), "{count} {row}");
+                    }
+                }
+            }
+            let other = format!("{}{}", "0".repeat(39), "1".repeat(39)).repeat(20);
+            assert!(!needles.may_hold(other.as_bytes()));
+            assert!(!needles.may_hold(br#"a \n"#));
+        }
+        assert!(!needles(&[]).may_hold(b"anything"));
+        assert!(needles(&["*".to_owned()]).may_hold(b""));
+    }
 }
