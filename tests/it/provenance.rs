@@ -54,7 +54,9 @@ fn digests_of_older_rules_are_refused_until_they_are_made_anew() {
     run(async {
         let db = TestDb::new().await;
         let follow = follow();
-        Engine::start_with(&db, follow.clone()).stop().await;
+        let engine = Engine::start_with(&db, follow.clone());
+        engine.quiet(&db).await;
+        engine.stop().await;
         db.sql("update mirror set digest_rules = 1").await;
         let claim = async || {
             let registry = stxworx_indexer::project::registry();
