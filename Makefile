@@ -28,6 +28,10 @@ test: setup ## Run all tests
 	scripts/with-postgres bash -c 'url=$$DATABASE_URL; unset DATABASE_URL; \
 		STXWORX_TEST_DATABASE_URL=$$url exec $(CARGO) test --workspace --locked $(ARGS)'
 
+.PHONY: reliability
+reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
+	@scripts/reliability $(ARGS)
+
 .PHONY: bench
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench mirror -- $(ARGS)

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use stxworx::workload::SeededRng;
-use stxworx_indexer::source::api::ApiConfig;
+use stxworx_indexer::metrics::Metrics;
+use stxworx_indexer::source::api::{ApiConfig, ApiSource};
+use stxworx_indexer::source::http::FetchError;
+use stxworx_indexer::source::pull::Pull as _;
 
 use super::story::{Mischief, Served, Story};
 use super::{Filler, config};
@@ -36,9 +39,9 @@ async fn expected(story: &mut Story) -> String {
 #[test]
 fn one_answer_in_eight_goes_wrong_and_nothing_is_lost_or_doubled() {
     run(async {
-        for seed in 91..94 {
+        for seed in 91..93 {
             let mut story = Story::new(seed);
-            story.grow(25);
+            story.grow(12);
             story.fork(4);
             let expected = expected(&mut story).await;
             let served = Served::start(story.chain.clone()).await;
@@ -63,39 +66,62 @@ fn one_answer_in_eight_goes_wrong_and_nothing_is_lost_or_doubled() {
     });
 }
 
+/// Changes the whole answer.
+type Edit = fn(&mut Json);
+
+const NOTHING: [Edit; 3] = [
+    |answer| *answer = Json::Null,
+    |answer| *answer = json!({}),
+    |answer| {
+        if let Some(results) = answer.get_mut("results") {
+            *results = json!([]);
+        } else {
+            *answer = json!([]);
+        }
+    },
+];
+
+const PATHS: [&str; 3] = ["/extended", "/v2/blocks", "include="];
+
 #[test]
 fn null_and_empty_answers_are_no_blocks() {
     run(async {
         let mut story = Story::new(95);
         story.grow(20);
-        let expected = expected(&mut story).await;
         let served = Served::start(story.chain.clone()).await;
-        let mut filler = Filler::new(&[served.url()], story.follow()).await;
-        let edits: [fn(&mut Json); 3] = [
-            |answer| *answer = Json::Null,
-            |answer| *answer = json!({}),
-            |answer| {
-                if let Some(results) = answer.get_mut("results") {
-                    *results = json!([]);
-                } else {
-                    *answer = json!([]);
-                }
-            },
-        ];
-        for path in ["/extended", "/v2/blocks", "/v3/transactions"] {
-            for edit in edits {
-                let before = filler.db.number("select count(*) from inbox").await;
-                served.plan(path, Mischief::Edit(edit), 1);
-                if let Err(error) = filler.catch_up().await {
-                    assert!(error.is_transient(), "{path}: {error}");
-                    // Of what was asked for, nothing was taken for an empty block.
-                    let stored = filler.db.number("select count(*) from inbox").await;
-                    println!("{path}: {error}; {} payloads more", stored - before);
-                }
+        let top = story.height();
+        for path in PATHS {
+            for (number, edit) in NOTHING.into_iter().enumerate() {
+                let metrics = Arc::new(Metrics::new().unwrap());
+                let source =
+                    ApiSource::new(&config(&[served.url()]), story.follow(), metrics).unwrap();
+                served.plan(path, Mischief::Edit(edit), u32::MAX);
+                let told = async {
+                    source.tip().await?;
+                    source.range(1, top).await
+                };
+                let error = told.await.expect_err(path);
+                assert!(
+                    matches!(error, FetchError::Unusable { .. }),
+                    "{path}, {number}: {error}"
+                );
                 served.behave();
             }
         }
+        // The same, once each, to a mirror that is being filled.
+        let mut filler = Filler::new(&[served.url()], story.follow()).await;
+        for path in PATHS {
+            for edit in NOTHING {
+                let before = filler.requests("unusable");
+                served.plan(path, Mischief::Edit(edit), 1);
+                filler.catch_up_in_the_end().await;
+                assert!(filler.requests("unusable") > before, "{path} was not asked");
+                served.behave();
+                story.grow(2);
+            }
+        }
         filler.catch_up_in_the_end().await;
+        let expected = expected(&mut story).await;
         assert_eq!(canonical_digests(&filler.db).await, expected);
         filler.end().await;
     });
@@ -106,19 +132,21 @@ fn a_question_that_is_never_answered_is_given_up_and_asked_again() {
     run(async {
         let mut story = Story::new(96);
         story.grow(12);
-        let expected = expected(&mut story).await;
         let served = Served::start(story.chain.clone()).await;
         let mut filler = Filler::with(&hasty(&[served.url()]), story.follow()).await;
-        for path in ["/extended", "/v2/blocks", "/v3/transactions"] {
+        for path in PATHS {
+            let before = filler.requests("unreachable");
             served.plan(path, Mischief::Silence, 1);
-            // Either this attempt fails, or the question was asked again within it.
-            if let Err(error) = filler.catch_up().await {
-                assert!(error.is_transient(), "{path}: {error}");
-            }
+            filler.catch_up_in_the_end().await;
+            assert!(
+                filler.requests("unreachable") > before,
+                "{path} was not given up"
+            );
             served.behave();
+            story.grow(2);
         }
-        assert!(filler.requests("unreachable") > 0, "nothing timed out");
         filler.catch_up_in_the_end().await;
+        let expected = expected(&mut story).await;
         assert_eq!(canonical_digests(&filler.db).await, expected);
         filler.end().await;
     });

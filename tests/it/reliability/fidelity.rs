@@ -313,7 +313,7 @@ fn a_call_through_a_contract_that_is_not_followed_is_seen() {
                 "select v.state ->> 'prints' from projection_current c
                  join projection_version v on v.id = c.version_id
                  join projection p on p.id = c.projection
-                 where p.name = 'cursor' and c.entity = '{logic}'"
+                 where p.name = 'contract_cursor' and c.entity = '{logic}'"
             ))
             .await;
         assert_eq!(prints.as_deref(), Some("1"));

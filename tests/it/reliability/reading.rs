@@ -158,3 +158,46 @@ fn new_blocks_are_told_of_within_a_blocks_time_before_and_after_a_reorg() {
         db.drop().await;
     });
 }
+
+/// Blocks come as fast as they are taken, with forks in between. The mirror may fall behind for a moment, not for long.
+#[test]
+fn the_mirror_is_never_far_behind_for_long() {
+    run(async {
+        let chain = chain(83);
+        let (mut blocks, payloads) = start(&chain, 5);
+        let db = TestDb::new().await;
+        let app = App::start(&db, &config(&[])).await;
+        app.post(payloads, Order::default()).await;
+        settled(&db).await;
+        let (mut behind_since, mut longest, mut widest) = (None, Duration::ZERO, 0);
+        for number in 0..150 {
+            if number % 50 == 49 {
+                let fork = chain.fork(&blocks, 8);
+                app.post(fork.entries, Order::default()).await;
+                blocks = fork.canonical;
+            }
+            let block = trade(&chain, blocks.last().unwrap(), number).build();
+            assert_eq!(deliver(&app, &block.entry()).await.status(), 200);
+            let answer = get(app.addresses.api.unwrap(), "/v1/blocks?limit=1")
+                .await
+                .json();
+            let told = answer["as_of"]["height"].as_u64().unwrap();
+            let gap = u64::from(block.height).saturating_sub(told);
+            widest = widest.max(gap);
+            if gap > 5 {
+                let since = *behind_since.get_or_insert_with(Instant::now);
+                longest = longest.max(since.elapsed());
+            } else {
+                behind_since = None;
+            }
+            blocks.push(block);
+        }
+        settled(&db).await;
+        assert_eq!(tip(&db).await, blocks.last().map(Block::id));
+        println!("at most {widest} blocks behind, more than five for {longest:?}");
+        assert!(longest <= Duration::from_secs(15), "{longest:?}");
+        app.stop().await.unwrap();
+        assert_verifies(&db).await;
+        db.drop().await;
+    });
+}
