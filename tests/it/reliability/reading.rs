@@ -182,7 +182,7 @@ fn the_mirror_is_never_far_behind_for_long() {
                 .await
                 .json();
             let told = answer["as_of"]["height"].as_u64().unwrap();
-            let gap = u64::from(block.height).saturating_sub(told);
+            let gap = block.height.saturating_sub(told);
             widest = widest.max(gap);
             if gap > 5 {
                 let since = *behind_since.get_or_insert_with(Instant::now);
