@@ -91,7 +91,7 @@ async fn carry(mut client: TcpStream, socket: PathBuf) {
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }
 
-fn long_chain() -> Vec<Entry> {
+pub fn long_chain() -> Vec<Entry> {
     let chain = ChainBuilder::new(ChainOptions::default());
     let mut blocks = vec![chain.root()];
     for number in 0..60 {
@@ -178,7 +178,7 @@ async fn assert_same(db: &TestDb, calm: &TestDb) {
     assert_eq!(disturbed, calm);
 }
 
-async fn post_all(observer: String, entries: Vec<Entry>) {
+pub async fn post_all(observer: String, entries: Vec<Entry>) {
     use stxworx::post::{ObserverUrl, PostOptions, post};
     use stxworx::recording::RecordingError;
     let mut options = PostOptions::new(ObserverUrl::parse(&observer).unwrap());

@@ -13,7 +13,7 @@ use crate::support::db::TestDb;
 use crate::support::mirror::{assert_verifies, canonical_digests, fingerprint, settled, tip};
 use crate::support::run;
 
-fn chain(seed: u64) -> ChainBuilder {
+pub fn chain(seed: u64) -> ChainBuilder {
     ChainBuilder::new(ChainOptions {
         seed,
         ..ChainOptions::default()
@@ -21,7 +21,7 @@ fn chain(seed: u64) -> ChainBuilder {
 }
 
 /// Genesis and blocks on it in the first tenure, and their payloads.
-fn start(chain: &ChainBuilder, count: usize) -> (Vec<Block>, Vec<Entry>) {
+pub fn start(chain: &ChainBuilder, count: usize) -> (Vec<Block>, Vec<Entry>) {
     let mut blocks = vec![chain.root()];
     blocks.extend(busy_branch(
         chain,
@@ -35,14 +35,14 @@ fn start(chain: &ChainBuilder, count: usize) -> (Vec<Block>, Vec<Entry>) {
 }
 
 /// What must hold after anything.
-async fn assert_sound(db: &TestDb) {
+pub async fn assert_sound(db: &TestDb) {
     assert_eq!(in_state(db, 4).await, 0, "quarantined");
     assert_verifies(db).await;
     assert_outbox_leads_here(db).await;
 }
 
 /// The canonical chain is this, and its digests are those of a mirror that saw nothing else.
-async fn assert_mirrors_only(db: &TestDb, canonical: &[Block], burn: &[Entry]) {
+pub async fn assert_mirrors_only(db: &TestDb, canonical: &[Block], burn: &[Entry]) {
     let ids: Vec<_> = canonical
         .iter()
         .map(|b| hex::encode(b.index_block_hash))
@@ -54,7 +54,7 @@ async fn assert_mirrors_only(db: &TestDb, canonical: &[Block], burn: &[Entry]) {
     plain.drop().await;
 }
 
-fn burn_entries(payloads: &[Entry]) -> Vec<Entry> {
+pub fn burn_entries(payloads: &[Entry]) -> Vec<Entry> {
     payloads
         .iter()
         .filter(|e| e.path == "/new_burn_block")

@@ -94,7 +94,7 @@ fn junk_of_40_mb_is_quarantined() {
 }
 
 /// Peak resident memory of a process, in MB.
-fn peak_mb(pid: u32) -> u64 {
+pub fn peak_mb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()

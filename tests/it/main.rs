@@ -31,6 +31,7 @@ mod sync;
 mod migrations;
 mod provenance;
 mod reindex;
+mod reliability;
 mod tamper;
 mod tidy;
 mod tools;

@@ -185,6 +185,8 @@ fn killed_five_times_and_nothing_is_lost() {
         for kill in 0..KILLS {
             at_least(&db, kill * share + rng.index(share)).await;
             process.kill();
+            // What is visible in between is whole, too.
+            assert_verifies(&db).await;
             process = Process::start(&db, &ports);
         }
         let summary = delivery.await.unwrap();

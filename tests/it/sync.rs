@@ -30,25 +30,25 @@ use crate::tools::{metric, small_chain, status, stdout, stxworx_on, trade};
 
 /// What a source knows of a world, and how it behaves.
 #[derive(Clone)]
-struct Told {
+pub struct Told {
     blocks: Arc<Vec<(Node, Entry)>>,
     burns: Arc<Vec<Entry>>,
-    behaves: Arc<Mutex<Behaves>>,
+    pub behaves: Arc<Mutex<Behaves>>,
 }
 
 #[derive(Default)]
-struct Behaves {
+pub struct Behaves {
     /// So many of the blocks are not known yet.
-    lags: usize,
+    pub lags: usize,
     /// Every so many questions, one fails; 0 for never.
-    fails_every: usize,
+    pub fails_every: usize,
     asked: usize,
     /// Has lost its block of this height.
-    hides: Option<u32>,
+    pub hides: Option<u32>,
 }
 
 impl Told {
-    fn new(blocks: &[Block], burns: &[BurnBlock]) -> Self {
+    pub fn new(blocks: &[Block], burns: &[BurnBlock]) -> Self {
         let blocks = blocks.iter().map(|b| {
             let entry = b.entry();
             let header = decode_block(&entry.body).unwrap().header;
@@ -162,15 +162,15 @@ impl Pull for Told {
 }
 
 /// Following and repair as tasks, beside a pipeline that is somebody else's.
-struct Syncing {
-    metrics: Arc<Metrics>,
+pub struct Syncing {
+    pub metrics: Arc<Metrics>,
     stop: CancellationToken,
     tasks: JoinSet<(&'static str, Result<(), ()>)>,
     _leading: watch::Sender<Option<i64>>,
 }
 
 impl Syncing {
-    fn start(db: &TestDb, follow: Option<Told>, repair: Vec<Told>) -> Self {
+    pub fn start(db: &TestDb, follow: Option<Told>, repair: Vec<Told>) -> Self {
         let leading = watch::Sender::new(Some(1));
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -207,7 +207,7 @@ impl Syncing {
         }
     }
 
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap().1.unwrap();
@@ -215,7 +215,7 @@ impl Syncing {
     }
 }
 
-async fn becomes(db: &TestDb, expected: &str) {
+pub async fn becomes(db: &TestDb, expected: &str) {
     eventually("the same canonical chain", || async {
         let now = canonical_digests(db).await;
         let detached = in_state(db, 3).await;
@@ -230,7 +230,7 @@ async fn becomes(db: &TestDb, expected: &str) {
 }
 
 /// The digests of a mirror that got everything.
-async fn expected_of(payloads: &[Entry]) -> String {
+pub async fn expected_of(payloads: &[Entry]) -> String {
     let reference = TestDb::new().await;
     mirror_of(&reference, payloads).await;
     let digests = canonical_digests(&reference).await;

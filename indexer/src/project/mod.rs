@@ -242,15 +242,25 @@ pub fn apply_all(
     Ok(change)
 }
 
-/// `u128` as text in a state; [`sum`] adds to it.
+/// Adds to a total that is kept as text. It has no limit: a token's contract may mint and burn 2^128 units again and
+/// again, and no stranger's token may stop a mirror.
 pub(crate) fn sum(total: &mut String, amount: u128) -> Result<(), String> {
-    let before: u128 = match total.as_str() {
-        "" => 0,
-        text => text
-            .parse()
-            .map_err(|_| format!("{text:?} is not an amount"))?,
-    };
-    let after = before.checked_add(amount).ok_or("a total exceeds 2^128")?;
-    *total = after.to_string();
+    if total.bytes().any(|digit| !digit.is_ascii_digit()) {
+        return Err(format!("{total:?} is not an amount"));
+    }
+    let amount = amount.to_string();
+    let (mut old, mut added) = (total.bytes().rev(), amount.bytes().rev());
+    let (mut digits, mut carry) = (Vec::with_capacity(total.len() + 1), 0);
+    loop {
+        let (old, added) = (old.next(), added.next());
+        if old.is_none() && added.is_none() && carry == 0 {
+            break;
+        }
+        let value = |digit: Option<u8>| digit.map_or(0, |d| d - b'0');
+        let sum = value(old) + value(added) + carry;
+        digits.push(char::from(b'0' + sum % 10));
+        carry = sum / 10;
+    }
+    *total = digits.into_iter().rev().collect();
     Ok(())
 }

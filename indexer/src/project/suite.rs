@@ -369,33 +369,30 @@ fn a_state_that_cannot_be_read_is_an_error_that_names_its_place() {
     });
 }
 
+/// A stranger's token can be minted to a watched principal, burned and minted again: that must not stop a mirror.
 #[test]
-fn a_total_beyond_128_bits_is_an_error_that_names_its_place() {
+fn a_total_may_grow_beyond_128_bits() {
     let transfers = transfers::Transfers;
     let mut states = States::new();
-    apply(
-        &transfers,
-        &block(
-            1,
+    let mut totals = Vec::new();
+    for (height, amount) in [(1, u128::MAX), (2, 1), (3, u128::MAX)] {
+        let block = block(
+            height,
             vec![call(0, OTHER, TxStatus::Success)],
-            vec![(0, 0, stx(BOB, ALICE, u128::MAX))],
-        ),
-        &mut states,
+            vec![(0, 0, stx(BOB, ALICE, amount))],
+        );
+        apply(&transfers, &block, &mut states);
+        let entity = (transfers::Transfers::ID, format!("{ALICE}|STX"));
+        totals.push(states[&entity]["received"].clone());
+    }
+    assert_eq!(
+        totals,
+        [
+            "340282366920938463463374607431768211455",
+            "340282366920938463463374607431768211456",
+            "680564733841876926926749214863536422911"
+        ]
     );
-    let one_more = block(
-        2,
-        vec![call(0, OTHER, TxStatus::Success)],
-        vec![(0, 0, stx(BOB, ALICE, 1))],
-    );
-    let error = transfers
-        .apply(&one_more, &follow(), &mut states)
-        .unwrap_err()
-        .to_string();
-    let (block, entity) = (id(2), format!("{ALICE}|STX"));
-    let expected = format!(
-        "projection transfers cannot apply block {block} to entity {entity:?}: a total exceeds 2^128"
-    );
-    assert_eq!(error, expected);
 }
 
 fn run(p: &dyn AnyProjection) -> Vec<(u32, String, u64, Value)> {

@@ -1,5 +1,6 @@
 //! A mirror that is filled from a Stacks API alone, and what a broken or hostile one can do to it.
 
+mod chaos;
 mod hostile;
 mod story;
 
@@ -46,10 +47,14 @@ struct Filler {
 
 impl Filler {
     async fn new(urls: &[String], follow: FollowSet) -> Self {
+        Self::with(&config(urls), follow).await
+    }
+
+    async fn with(config: &ApiConfig, follow: FollowSet) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let db = TestDb::new().await;
         Self {
-            source: ApiSource::new(&config(urls), follow.clone(), Arc::clone(&metrics)).unwrap(),
+            source: ApiSource::new(config, follow.clone(), Arc::clone(&metrics)).unwrap(),
             metrics,
             engine: Engine::start_with(&db, follow),
             db,

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use stxworx::devnet::SharedChain;
 use stxworx::devnet::api::Api;
 use stxworx::recording::Entry;
+use stxworx::workload::SeededRng;
 use stxworx_clarity::codec::Principal;
 use stxworx_clarity::codec::transaction::Payload;
 use stxworx_clarity::market::{Actor, Conditions, Marketplace};
@@ -162,6 +163,24 @@ pub enum Mischief {
     Wait(Arc<Notify>),
     /// Changes the true answer.
     Edit(fn(&mut Json)),
+    /// Is never answered.
+    Silence,
+    /// Of eight answers one goes wrong, in some way that may pass.
+    OneInEight(Arc<Mutex<SeededRng>>),
+}
+
+/// What may become of an answer that goes wrong.
+fn wrong(rng: &Mutex<SeededRng>) -> Option<Mischief> {
+    let mut rng = rng.lock().unwrap();
+    (rng.index(8) == 0).then(|| match rng.index(7) {
+        0 => Mischief::Html,
+        1 => Mischief::TruncatedGzip,
+        2 => Mischief::Status(500),
+        3 => Mischief::Status(502),
+        4 => Mischief::Silence,
+        5 => Mischief::Edit(|answer| *answer = Json::Null),
+        _ => Mischief::Status(503),
+    })
 }
 
 /// Mischief for as many requests as are counted down, to paths that hold the text.
@@ -256,6 +275,10 @@ async fn watched(State(record): State<Record>, request: Request, next: Next) -> 
                 plan.mischief.clone()
             })
     };
+    let mischief = match mischief {
+        Some(Mischief::OneInEight(rng)) => wrong(&rng),
+        planned => planned,
+    };
     let Some(mischief) = mischief else {
         return next.run(request).await;
     };
@@ -286,6 +309,8 @@ async fn watched(State(record): State<Record>, request: Request, next: Next) -> 
             let headers = [("retry-after", seconds.to_string())];
             (axum::http::StatusCode::TOO_MANY_REQUESTS, headers).into_response()
         }
+        Mischief::Silence => std::future::pending().await,
+        Mischief::OneInEight(_) => unreachable!("decided above"),
         Mischief::Wait(release) => {
             release.notified().await;
             next.run(request).await

@@ -82,6 +82,18 @@ impl TestDb {
         Self::from_template("template template0").await
     }
 
+    /// The database of a cluster that belongs to the test alone; it goes with its cluster.
+    pub async fn of(server: &EmbeddedPostgres) -> Self {
+        let url = server.url();
+        let pool = store::pool(&url, Access::Write, 8).unwrap();
+        migrate::migrate(&pool).await.unwrap();
+        Self {
+            name: String::new(),
+            url,
+            pool,
+        }
+    }
+
     async fn from_template(clause: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
