@@ -9,7 +9,7 @@ use super::plan::{self, Ask, Descent, Search, Took};
 use super::shelf::Shelf;
 use super::{SyncError, bitcoin, store};
 use crate::metrics::Metrics;
-use crate::model::BlockRef;
+use crate::model::{BlockRef, IndexBlockHash};
 use crate::source::http::FetchError;
 use crate::source::pull::{Fetched, Pull, Tip};
 use crate::store::sync::{Span, Standing};
@@ -39,12 +39,57 @@ pub struct Follower {
     /// Where the mirror stood then. When it stands elsewhere, it is compared again: what came meanwhile from others may
     /// have led it to where the source is not.
     stood: Option<BlockRef>,
+    /// Where the way down was when a question failed: a source that fails now and then would else never see a long one
+    /// through.
+    walking: Option<Walking>,
+}
+
+/// A way down that is not finished.
+#[derive(Debug)]
+struct Walking {
+    top: IndexBlockHash,
+    descent: Descent,
+    /// The highest first.
+    pieces: Vec<Vec<Fetched>>,
+    held: u32,
+    /// The known block that was reached; what is above it could not be stored yet.
+    reached: Option<BlockRef>,
+}
+
+impl Walking {
+    fn from(top: BlockRef) -> Self {
+        Self {
+            top: top.id,
+            descent: Descent::new(top.id, Some(top.height)),
+            pieces: Vec::new(),
+            held: 0,
+            reached: None,
+        }
+    }
+
+    /// Goes on where an earlier one stopped, if this one has come to its top.
+    fn splice(&mut self, earlier: &mut Option<Self>) {
+        if let Some(mut found) = earlier.take_if(|e| e.top == self.descent.expected()) {
+            self.pieces.append(&mut found.pieces);
+            self.held = self.held.saturating_add(found.held);
+            self.descent = found.descent;
+            self.reached = found.reached;
+        }
+    }
+}
+
+impl Walking {
+    fn known(&mut self) -> Walk {
+        let pieces = std::mem::take(&mut self.pieces);
+        let blocks = pieces.into_iter().rev().flatten().collect();
+        Walk::Known(blocks, self.reached, self.descent.clone())
+    }
 }
 
 /// What the way down came to.
 enum Walk {
     /// Blocks to store, upwards, and the known block below them; none at the chain's beginning.
-    Known(Vec<Fetched>, Option<BlockRef>),
+    Known(Vec<Fetched>, Option<BlockRef>, Descent),
     /// Further than may be held.
     Far,
 }
@@ -57,6 +102,7 @@ impl Follower {
             walk: walk.max(1),
             last: None,
             stood: None,
+            walking: None,
         }
     }
 
@@ -104,7 +150,7 @@ impl Follower {
     }
 
     async fn reach<P: Pull, S: Shelf>(
-        &self,
+        &mut self,
         source: &P,
         shelf: &S,
         tip: &Tip,
@@ -113,12 +159,12 @@ impl Follower {
         let Some(span) = shelf.span().await? else {
             // The first block of all: the mirror begins here.
             let first = source.block(&tip.block.id).await?;
-            return self.put(source, shelf, tip, vec![first], None, step).await;
+            return self.put(source, shelf, tip, &[first], None, step).await;
         };
         let standing = shelf.standing(&[tip.block.id]).await?;
         if standing.first().is_some_and(|s| s.connects()) {
             return self
-                .put(source, shelf, tip, Vec::new(), Some(tip.block), step)
+                .put(source, shelf, tip, &[], Some(tip.block), step)
                 .await;
         }
         if tip.block.height <= span.origin.height {
@@ -127,8 +173,21 @@ impl Follower {
         }
         // So far above that the way down cannot be held: it is not even begun.
         let far = tip.block.height.saturating_sub(span.tip.height) > self.walk;
-        if !far && let Walk::Known(blocks, base) = self.descend(source, shelf, tip, &span).await? {
-            return self.put(source, shelf, tip, blocks, base, step).await;
+        if !far
+            && let Walk::Known(blocks, base, descent) =
+                self.descend(source, shelf, tip, &span).await?
+        {
+            let done = self.put(source, shelf, tip, &blocks, base, step).await;
+            if done.is_err() {
+                self.walking = Some(Walking {
+                    top: tip.block.id,
+                    descent,
+                    held: u32::try_from(blocks.len()).unwrap_or(u32::MAX),
+                    pieces: vec![blocks],
+                    reached: base,
+                });
+            }
+            return done;
         }
         if shelf.is_backfilling().await? {
             step.left_to_backfill = true;
@@ -137,50 +196,77 @@ impl Follower {
         self.climb(source, shelf, tip, &span, step).await
     }
 
-    /// The way down from the tip, by parents.
+    /// The way down from the tip, by parents. When a question fails, the same tip or one above it goes on there.
     async fn descend<P: Pull, S: Shelf>(
-        &self,
+        &mut self,
         source: &P,
         shelf: &S,
         tip: &Tip,
         span: &Span,
     ) -> Result<Walk, SyncError> {
-        let mut descent = Descent::new(tip.block.id, Some(tip.block.height));
-        // Pieces, the highest first.
-        let mut pieces: Vec<Vec<Fetched>> = Vec::new();
-        let mut held = 0;
+        let mut earlier = self.walking.take();
+        let mut walking = earlier
+            .take_if(|w| w.top == tip.block.id)
+            .unwrap_or_else(|| Walking::from(tip.block));
         loop {
-            let piece = match descent.ask() {
-                Ask::Block(id) => vec![source.block(&id).await?],
-                Ask::Range { from, to } => source.range(from, to).await?,
-            };
-            match descent.take(&piece) {
-                Took::Piece => {}
-                Took::Elsewhere => continue,
-                Took::Nonsense => return Err(nonsense(source, &descent)),
+            walking.splice(&mut earlier);
+            if walking.reached.is_some() {
+                return Ok(walking.known());
             }
-            let mut ids: Vec<_> = piece.iter().map(|b| b.block.id).collect();
-            ids.push(descent.expected());
-            let standing = shelf.standing(&ids).await?;
-            let (above, connected) = plan::above_known(&piece, &standing);
-            let (dropped, lowest) = (piece.len() - above.len(), above.first().or(piece.first()));
-            let base = connected.then(|| base_of(&piece, dropped)).flatten();
-            let at_bottom = lowest.is_some_and(|b| b.block.height <= span.origin.height);
-            held += u32::try_from(above.len()).unwrap_or(u32::MAX);
-            pieces.push(above.to_vec());
-            if connected || at_bottom {
-                if !connected {
-                    return Err(SyncError::Apart {
-                        height: span.origin.height,
-                    });
+            match self.descend_once(source, shelf, span, &mut walking).await {
+                Ok(Some(walk)) => return Ok(walk),
+                Ok(None) => {}
+                Err(error) => {
+                    let begun = !walking.pieces.is_empty();
+                    self.walking = if begun { Some(walking) } else { earlier };
+                    return Err(error);
                 }
-                let blocks = pieces.into_iter().rev().flatten().collect();
-                return Ok(Walk::Known(blocks, base));
-            }
-            if held >= self.walk {
-                return Ok(Walk::Far);
             }
         }
+    }
+
+    /// One piece further down; none while nothing known is reached.
+    async fn descend_once<P: Pull, S: Shelf>(
+        &self,
+        source: &P,
+        shelf: &S,
+        span: &Span,
+        walking: &mut Walking,
+    ) -> Result<Option<Walk>, SyncError> {
+        let piece = match walking.descent.ask() {
+            Ask::Block(id) => vec![source.block(&id).await?],
+            Ask::Range { from, to } => source.range(from, to).await?,
+        };
+        let mut below = walking.descent.clone();
+        match below.take(&piece) {
+            Took::Piece => {}
+            Took::Elsewhere => {
+                walking.descent = below;
+                return Ok(None);
+            }
+            Took::Nonsense => return Err(nonsense(source, &below)),
+        }
+        let mut ids: Vec<_> = piece.iter().map(|b| b.block.id).collect();
+        ids.push(below.expected());
+        let standing = shelf.standing(&ids).await?;
+        walking.descent = below;
+        let (above, connected) = plan::above_known(&piece, &standing);
+        let (dropped, lowest) = (piece.len() - above.len(), above.first().or(piece.first()));
+        let base = connected.then(|| base_of(&piece, dropped)).flatten();
+        let at_bottom = lowest.is_some_and(|b| b.block.height <= span.origin.height);
+        walking.held += u32::try_from(above.len()).unwrap_or(u32::MAX);
+        walking.pieces.push(above.to_vec());
+        if connected {
+            walking.reached = base;
+            return Ok(Some(walking.known()));
+        }
+        if at_bottom {
+            walking.pieces.clear();
+            return Err(SyncError::Apart {
+                height: span.origin.height,
+            });
+        }
+        Ok((walking.held >= self.walk).then_some(Walk::Far))
     }
 
     /// The way up from the highest block that both have, in pieces that are stored as they come.
@@ -206,7 +292,7 @@ impl Follower {
             if !linked || !plan::is_chain(&piece) {
                 return Err(SyncError::Moved { height: from });
             }
-            self.put(source, shelf, tip, piece, Some(below), step)
+            self.put(source, shelf, tip, &piece, Some(below), step)
                 .await?;
             below = top;
         }
@@ -219,11 +305,11 @@ impl Follower {
         source: &P,
         shelf: &S,
         tip: &Tip,
-        blocks: Vec<Fetched>,
+        blocks: &[Fetched],
         base: Option<BlockRef>,
         step: &mut Step,
     ) -> Result<(), SyncError> {
-        let ends = bitcoin::heights(&blocks)?;
+        let ends = bitcoin::heights(blocks)?;
         let of_base = match base {
             Some(base) => shelf.burn_height_of(base.id).await?,
             None => None,
@@ -253,7 +339,7 @@ impl Follower {
             floor: floor.unwrap_or(low),
         };
         step.burn_blocks += bitcoin::store(source, shelf, metrics, heights).await?;
-        let new = store(source, shelf, &blocks).await?;
+        let new = store(source, shelf, blocks).await?;
         step.blocks += new;
         metrics
             .fetched

@@ -375,6 +375,31 @@ fn a_bitcoin_reorg_makes_a_lower_tip_canonical_and_is_no_false_one() {
     });
 }
 
+/// The fourth question of every step fails, and the way down takes more.
+#[test]
+fn a_long_way_down_is_seen_through_over_failures() {
+    now(async {
+        let mut play = Play::new(200);
+        for _ in 0..150 {
+            play.world.lock().unwrap().grow(0, None);
+        }
+        let mut steps = 0;
+        while play.memory.canonical() != play.model() {
+            steps += 1;
+            assert!(steps < 20, "it begins again and again");
+            if steps < 10 {
+                // The tip moves on all the while.
+                play.world.lock().unwrap().grow(0, None);
+            }
+            let source = &play.sources[0];
+            source.heal();
+            source.script.lock().unwrap().fails = vec![false, false, false, true].into();
+            let _ = play.follower.step(source, &play.memory).await;
+            while play.memory.process(100) {}
+        }
+    });
+}
+
 #[test]
 fn a_gap_is_given_up_after_its_bound_and_taken_up_again() {
     now(async {
