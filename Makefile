@@ -31,6 +31,7 @@ test: setup ## Run all tests
 .PHONY: contracts-js
 contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node 20 and npm)
 	@scripts/contracts-js
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)
