@@ -105,7 +105,8 @@ impl BurnView {
                 break;
             };
             canonical.insert(block.height, hash);
-            if linked && self.is_sure(block, &sure) {
+            // A tip is sure if it names its parent, as newer nodes do; what it leads to, then, is too.
+            if linked && (block.parent.is_some() || !sure.is_empty()) {
                 sure.insert(block.height, hash);
             }
             linked = linked && block.parent.is_some();
@@ -125,12 +126,6 @@ impl BurnView {
         self.sure = sure;
         self.dead = dead;
         shift
-    }
-
-    /// A tip is sure if it has no rival and names its parent, as newer nodes do; what it leads to, then, is too.
-    fn is_sure(&self, block: &BurnBlock, above: &BTreeMap<u32, BurnBlockHash>) -> bool {
-        let rivals = self.by_height.get(&block.height).map_or(0, Vec::len);
-        !above.is_empty() || (rivals == 1 && block.parent.is_some())
     }
 
     fn parent_of(&self, block: &BurnBlock) -> Option<BurnBlockHash> {
