@@ -29,6 +29,9 @@ pub struct Step {
     pub left_to_backfill: bool,
 }
 
+/// After so many looks at the same tip that is not the mirror's, the two are compared again.
+const LOOKS: u32 = 10;
+
 /// Follows one source.
 #[derive(Debug)]
 pub struct Follower {
@@ -39,6 +42,8 @@ pub struct Follower {
     /// Where the mirror stood then. When it stands elsewhere, it is compared again: what came meanwhile from others may
     /// have led it to where the source is not.
     stood: Option<BlockRef>,
+    /// Looks in a row at the same tip that is not the mirror's.
+    looked: u32,
     /// Where the way down was when a question failed: a source that fails now and then would else never see a long one
     /// through.
     walking: Option<Walking>,
@@ -102,6 +107,7 @@ impl Follower {
             walk: walk.max(1),
             last: None,
             stood: None,
+            looked: 0,
             walking: None,
         }
     }
@@ -125,10 +131,15 @@ impl Follower {
             .set(i64::from(tip.block.height));
         let mut step = Step::default();
         let stands = shelf.span().await?.map(|span| span.tip);
-        let settled = stands == self.stood || stands == Some(tip.block);
-        if self.last == Some(tip) && settled {
-            return Ok(step);
+        let agrees = stands == Some(tip.block);
+        if self.last == Some(tip) && (agrees || stands == self.stood) {
+            // While mirror and source stand elsewhere, Bitcoin may have changed under the same heights.
+            self.looked = if agrees { 0 } else { self.looked + 1 };
+            if self.looked < LOOKS {
+                return Ok(step);
+            }
         }
+        self.looked = 0;
         step.changed = true;
         self.reach(source, shelf, &tip, &mut step).await?;
         self.stood = stands;
@@ -311,7 +322,7 @@ impl Follower {
     ) -> Result<(), SyncError> {
         let ends = bitcoin::heights(blocks)?;
         let of_base = match base {
-            Some(base) => shelf.burn_height_of(base.id).await?,
+            Some(base) => shelf.trunk_burn_height(base.id).await?,
             None => None,
         };
         let is_last = blocks.last().is_none_or(|b| b.block.id == tip.block.id);
@@ -330,7 +341,7 @@ impl Follower {
         };
         let metrics = &self.metrics.sources;
         let floor = match shelf.span().await? {
-            Some(span) => shelf.burn_height_of(span.origin.id).await?,
+            Some(span) => shelf.trunk_burn_height(span.origin.id).await?,
             None => None,
         };
         let heights = bitcoin::Heights {

@@ -274,7 +274,7 @@ impl Repairer {
             });
         }
         if let Some((low, high)) = bitcoin::heights(above)? {
-            let floor = shelf.burn_height_of(span.origin.id).await?;
+            let floor = shelf.trunk_burn_height(span.origin.id).await?;
             let heights = bitcoin::Heights {
                 from_inclusive: low,
                 to_inclusive: high,

@@ -33,8 +33,8 @@ pub trait Shelf: Send + Sync {
         height: u32,
     ) -> impl Future<Output = Result<Option<IndexBlockHash>, StoreError>> + Send;
 
-    /// The Bitcoin height of a mirrored block's tenure.
-    fn burn_height_of(
+    /// The Bitcoin height of the tenure of a mirrored block's highest canonical ancestor, itself included.
+    fn trunk_burn_height(
         &self,
         id: IndexBlockHash,
     ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
@@ -118,8 +118,8 @@ impl Shelf for PgShelf {
         store::canonical_at(&self.pool, height).await
     }
 
-    async fn burn_height_of(&self, id: IndexBlockHash) -> Result<Option<u32>, StoreError> {
-        store::burn_height_of(&self.pool, id).await
+    async fn trunk_burn_height(&self, id: IndexBlockHash) -> Result<Option<u32>, StoreError> {
+        store::trunk_burn_height(&self.pool, id).await
     }
 
     async fn knows_burn_block(&self, hash: &BurnBlockHash) -> Result<bool, StoreError> {

@@ -119,18 +119,30 @@ pub async fn canonical_at(
     id.map(|id| id_of(&id)).transpose()
 }
 
-/// The height of the Bitcoin block that elected a block's tenure; none for a block that is not in the mirror.
+/// The height of the Bitcoin block that elected the tenure of a block's highest canonical ancestor, itself included: up to
+/// there the mirror and whoever named the block agree. None for a block that is not in the mirror.
 ///
 /// # Errors
 /// When the database fails or holds an unreadable row.
-pub async fn burn_height_of(pool: &PgPool, id: IndexBlockHash) -> Result<Option<u32>, StoreError> {
+pub async fn trunk_burn_height(
+    pool: &PgPool,
+    id: IndexBlockHash,
+) -> Result<Option<u32>, StoreError> {
     let height = sqlx::query_scalar!(
-        "select burn_block_height from block where index_block_hash = $1",
+        r#"with recursive branch as (
+               select b.parent, b.burn_block_height,
+                      exists (select from canonical c where c.block_id = b.id) as canonical
+               from block b where b.index_block_hash = $1
+               union all
+               select p.parent, p.burn_block_height,
+                      exists (select from canonical c where c.block_id = p.id)
+               from branch b join block p on p.index_block_hash = b.parent where not b.canonical
+           ) select burn_block_height as "height!" from branch where canonical"#,
         id.as_bytes()
     )
     .fetch_optional(pool)
     .await
-    .map_err(StoreError::db("look a block's Bitcoin height up"))?;
+    .map_err(StoreError::db("look a branch's Bitcoin height up"))?;
     height.map(|h| unsigned("block", h)).transpose()
 }
 

@@ -247,7 +247,8 @@ impl Play {
     /// Everything calms down; the node tells nothing more, so what it lost stays lost.
     async fn settle(&mut self) {
         self.sources.iter().for_each(Scripted::heal);
-        for _ in 0..60 {
+        let mut quiet_rounds = 0;
+        for _ in 0..200 {
             while self.memory.process(100) {}
             let step = self.follower.step(&self.sources[0], &self.memory).await;
             let round = self
@@ -256,8 +257,11 @@ impl Play {
                 .await
                 .unwrap();
             let step = step.unwrap();
-            let quiet = !step.changed && round.fetched == 0 && !self.memory.process(100);
-            if quiet {
+            let nothing_new = step.blocks == 0 && step.burn_blocks == 0 && round.fetched == 0;
+            let quiet = nothing_new && !self.memory.process(100);
+            quiet_rounds = if quiet { quiet_rounds + 1 } else { 0 };
+            // Long enough for the follower to look again at a tip that is not the mirror's.
+            if quiet_rounds > 12 {
                 return;
             }
         }

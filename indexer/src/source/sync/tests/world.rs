@@ -117,7 +117,10 @@ impl World {
         let blocks = self.blocks(all);
         let parent = *blocks.iter().rev().nth(back).unwrap_or(&blocks[0]);
         let burns = self.burns(all);
-        let elected = tenure.map(|t| *burns.iter().rev().nth(t.min(3)).unwrap_or(&burns[0]));
+        // No tenure is elected below the one that it stands on.
+        let elected = tenure
+            .map(|t| *burns.iter().rev().nth(t.min(3)).unwrap_or(&burns[0]))
+            .filter(|burn| burn.height > parent.burn_block_height);
         let node = Node {
             block: BlockRef {
                 id: block_id(all),
@@ -515,9 +518,15 @@ impl Shelf for Memory {
             .copied())
     }
 
-    async fn burn_height_of(&self, id: IndexBlockHash) -> Result<Option<u32>, StoreError> {
+    async fn trunk_burn_height(&self, id: IndexBlockHash) -> Result<Option<u32>, StoreError> {
         let mirror = self.mirror.lock().unwrap();
-        Ok(mirror.tree.get(&id).map(|n| n.burn_block_height))
+        let mut cursor = mirror.tree.get(&id);
+        while let Some(node) = cursor
+            && !mirror.tree.is_canonical(&node.block.id)
+        {
+            cursor = mirror.tree.get(&node.parent);
+        }
+        Ok(cursor.map(|n| n.burn_block_height))
     }
 
     async fn knows_burn_block(&self, hash: &BurnBlockHash) -> Result<bool, StoreError> {
