@@ -246,6 +246,8 @@ fn up() -> Result<(), Failure> {
         .stderr(Stdio::null())
         .spawn()?;
     let _running = Running(child);
+    // Another installation before is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;
     let seconds = runtime.block_on(async {
         let client = reqwest::Client::builder().build()?;
