@@ -9,11 +9,22 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::same::lively;
 use super::*;
+use crate::large::peak_mb;
 use crate::support::app::{App, config};
 use crate::support::chain::in_state;
 use crate::support::mirror::{assert_verifies, fingerprint, settled};
 use crate::support::{eventually, run};
 use crate::tools::{Daemon, output, stderr, stdout, stxworx};
+
+/// Blocks of the archive that is killed: some 11 MB; 12,500 make a gigabyte. Others by STXWORX_ARCHIVE_BLOCKS.
+fn blocks() -> u64 {
+    std::env::var("STXWORX_ARCHIVE_BLOCKS")
+        .ok()
+        .map_or(140, |n| n.parse().unwrap())
+}
+
+/// Memory of a process that reads an archive of any size, in MB. A debug build.
+const MEMORY_MB: u64 = 150;
 
 /// Some megabytes with forks.
 fn large(blocks: u64) -> Vec<Entry> {
@@ -46,7 +57,7 @@ async fn position_above(db: &TestDb, bytes: i64) -> i64 {
 #[test]
 fn killed_three_times_then_followed_live() {
     run(async {
-        let entries = large(140);
+        let entries = large(blocks());
         let (history, live) = entries.split_at(entries.len() * 4 / 5);
         let text = tsv(history);
         let archive = Archive::of(&gzip(&text));
@@ -65,10 +76,11 @@ fn killed_three_times_then_followed_live() {
 
         let db = TestDb::new().await;
         let app = App::start(&db, &config(&settings)).await;
+        let commit_bytes = (length / 110).to_string();
         let command = || {
             let source = archive.source();
-            let mut command =
-                stxworx(&["backfill", "--source", &source, "--commit-bytes", "100000"]);
+            let arguments = ["backfill", "--source", &source, "--commit-bytes", &commit_bytes];
+            let mut command = stxworx(&arguments);
             command
                 .env("DATABASE_URL", &db.url)
                 .env("STXWORX_FOLLOW_MIRROR", "followed")
@@ -78,7 +90,7 @@ fn killed_three_times_then_followed_live() {
                 );
             command
         };
-        let mut kills = Vec::new();
+        let (mut kills, mut memory) = (Vec::new(), Vec::new());
         for share in 1..=3 {
             let mut process = Daemon::spawn(command());
             let at = position_above(&db, length * share / 5).await;
@@ -86,10 +98,12 @@ fn killed_three_times_then_followed_live() {
                 !process.has_ended(),
                 "it ended before it was killed, at {at}"
             );
+            memory.push(peak_mb(process.pid()));
             drop(process);
             kills.push(position(&db).await);
         }
-        println!("killed at bytes {kills:?} of {length}");
+        println!("killed at bytes {kills:?} of {length}, having used {memory:?} MB");
+        assert!(memory.iter().all(|mb| *mb < MEMORY_MB), "{memory:?} MB");
         assert!(kills.is_sorted() && kills[2] < length);
         let last = output(command()).await;
         assert_eq!(last.status.code(), Some(0), "{}", stderr(&last));
