@@ -79,7 +79,13 @@ fn killed_three_times_then_followed_live() {
         let commit_bytes = (length / 110).to_string();
         let command = || {
             let source = archive.source();
-            let arguments = ["backfill", "--source", &source, "--commit-bytes", &commit_bytes];
+            let arguments = [
+                "backfill",
+                "--source",
+                &source,
+                "--commit-bytes",
+                &commit_bytes,
+            ];
             let mut command = stxworx(&arguments);
             command
                 .env("DATABASE_URL", &db.url)

@@ -13,7 +13,7 @@ use super::history::History;
 use crate::support::db::TestDb;
 
 /// Projection and entity, with the fields that the model knows.
-type Image = BTreeMap<(&'static str, String), Json>;
+pub type Image = BTreeMap<(&'static str, String), Json>;
 
 /// After every block, unless there are more than so many: then after every second, third …
 const LOOKS: usize = 600;
@@ -205,7 +205,8 @@ fn chains(model: &Model, image: &mut Image) {
     }
 }
 
-fn image(model: &Model) -> Image {
+/// All that the model knows.
+pub fn image(model: &Model) -> Image {
     let mut image = Image::new();
     projects(model, &mut image);
     assets(model, &mut image);
@@ -221,7 +222,7 @@ fn small(value: u128) -> u64 {
 }
 
 /// Projections whose every entity the model knows.
-const JUDGED: [&str; 6] = [
+pub const JUDGED: [&str; 6] = [
     "projects",
     "assets",
     "badges",
@@ -233,7 +234,7 @@ const JUDGED: [&str; 6] = [
 const UNORDERED: [&str; 3] = ["approvals", "rejections", "signers"];
 
 /// Everything that the model says is in the state.
-fn agrees(expected: &Json, state: &Json, field: &str) -> Result<(), String> {
+pub fn agrees(expected: &Json, state: &Json, field: &str) -> Result<(), String> {
     match (expected, state) {
         (Json::Object(expected), Json::Object(state)) if field != "earned" => {
             expected.iter().try_for_each(|(name, value)| {

@@ -95,6 +95,11 @@ impl History {
         &self.models[id]
     }
 
+    /// Every block of every fork, with the model as of it.
+    pub fn models(&self) -> impl Iterator<Item = (&BlockId, &Model)> {
+        self.models.iter()
+    }
+
     /// What the chain has said since this was last asked, of all forks.
     pub fn said(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.said)

@@ -6,6 +6,7 @@ pub mod history;
 mod node;
 mod node_source;
 mod shape;
+mod storm;
 
 use stxworx::post::Order;
 use stxworx::recording::Entry;
