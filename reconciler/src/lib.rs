@@ -1,8 +1,10 @@
-//! The beginning of a reconciler: the comparison on which one can be built.
+//! The reconciler: who is wrong, by how much, since when.
 //!
-//! [`plan`] compares two snapshots and names every difference. That is all there is. Nothing here reads
-//! a database, runs on its own, or acts on what it finds; the `stxworx` command does not use it yet.
-//!
-//! `plan` is synchronous and pure: no clock, no I/O, no configuration, no SQL.
+//! Everything here is pure: a moment ([`anchor`]), what a rule may say ([`rule`]), the life of what it found
+//! ([`breaks`]), and the bytes on which that rests ([`evidence`]). [`plan`] compares two sorted snapshots of any size.
 
+pub mod anchor;
+pub mod breaks;
+pub mod evidence;
 pub mod plan;
+pub mod rule;
