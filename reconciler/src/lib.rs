@@ -7,4 +7,5 @@ pub mod anchor;
 pub mod breaks;
 pub mod evidence;
 pub mod plan;
+pub mod platform;
 pub mod rule;

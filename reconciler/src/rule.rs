@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::anchor::Window;
-
 /// Who is wrong when something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,8 +73,6 @@ pub struct RuleInfo {
     pub version: u32,
     /// What it looks for.
     pub class: Class,
-    /// How long the two sides may differ while a change is under way.
-    pub window: Window,
     /// One sentence: what must hold.
     pub must_hold: &'static str,
     /// The columns of the platform that it reads, as `table.column`. When one is not there, the rule is broken, not the
@@ -136,6 +132,22 @@ pub struct Repair {
     pub sql: String,
 }
 
+/// Why a difference may pass by itself. Each has a window of its own in [`crate::breaks::Windows`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lag {
+    /// It may not.
+    None,
+    /// The chain moved, and the platform has not heard of it yet.
+    PlatformBehind,
+    /// The platform knows of a transaction that may still be mined.
+    PlatformAhead,
+    /// A badge is recorded whose transaction is not final.
+    BadgePending,
+    /// Money came to the treasury, and it is not known yet what for.
+    Unattributed,
+}
+
 /// A difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -153,8 +165,8 @@ pub struct Finding {
     pub facts: Value,
     /// What would end it.
     pub repair: Option<Repair>,
-    /// May it be because a change is under way? Then the rule's window counts.
-    pub in_flight: bool,
+    /// May it be because a change is under way? Then it gets time.
+    pub lag: Lag,
     /// Hash over what the platform says here: a row that changes in between is looked at anew.
     pub platform_hash: [u8; 32],
 }

@@ -2,11 +2,16 @@
 //!
 //! Pure: an observation and what was known before give what is known after. Rows and people are elsewhere.
 
+mod action;
+mod policy;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::anchor::{Anchor, Window};
-use crate::rule::{Class, Fault, Finding, Money, RuleInfo, Severity, Subject};
+use crate::anchor::Anchor;
+use crate::rule::{Fault, Finding, RuleInfo, Severity, Subject};
+pub use action::{Action, Refused};
+pub use policy::{Policy, Windows};
 
 /// Where a break stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,66 +137,6 @@ pub enum Observation {
     Unseen,
 }
 
-/// Limits of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// Evaluations with the same platform row before a difference that may not be immediate is opened.
-    pub sightings: u64,
-    /// Passes in a row that end a break.
-    pub passes: u32,
-    /// Age in Bitcoin blocks at which a break rises by one step, and again at twice that.
-    pub age_step_burn_blocks: u32,
-    /// Amounts of assets from which a break is at least high, and at least critical. Base units.
-    pub amounts: std::collections::BTreeMap<String, (u128, u128)>,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            sightings: 2,
-            passes: 2,
-            age_step_burn_blocks: 432,
-            amounts: std::collections::BTreeMap::from([(
-                "STX".to_owned(),
-                (1_000_000_000, 100_000_000_000),
-            )]),
-        }
-    }
-}
-
-impl Policy {
-    /// The floor of the class, raised by the amount or by age, whichever raises it more.
-    pub fn severity(
-        &self,
-        class: Class,
-        at_risk: Option<&Money>,
-        since: &Anchor,
-        now: &Anchor,
-    ) -> Severity {
-        let floor = class.floor();
-        let by_amount = at_risk.and_then(|money| {
-            let (high, critical) = self.amounts.get(&money.asset)?;
-            match money.units {
-                units if units >= *critical => Some(Severity::Critical),
-                units if units >= *high => Some(Severity::High),
-                _ => None,
-            }
-        });
-        let age = now.burn_height.saturating_sub(since.burn_height);
-        let steps = age.checked_div(self.age_step_burn_blocks).unwrap_or(0);
-        let by_age = (0..steps.min(3)).fold(floor, |severity, _| raised(severity));
-        floor.max(by_age).max(by_amount.unwrap_or(floor))
-    }
-}
-
-fn raised(severity: Severity) -> Severity {
-    match severity {
-        Severity::Low => Severity::Medium,
-        Severity::Medium => Severity::High,
-        Severity::High | Severity::Critical => Severity::Critical,
-    }
-}
-
 /// What happened to a break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,8 +162,6 @@ pub type Step = (Option<Break>, Option<Change>);
 pub struct Observer<'a> {
     /// The rule that looked.
     pub rule: &'a RuleInfo,
-    /// The window that counts, from configuration or the rule.
-    pub window: Window,
     /// Limits.
     pub policy: &'a Policy,
     /// When it looked.
@@ -285,7 +228,8 @@ impl Observer<'_> {
     /// Opens a suspicion when its time has come.
     fn ripen(&self, it: &mut Break) -> bool {
         let is_immediate = self.rule.class.is_immediate();
-        let waited = !it.finding.in_flight || self.window.is_over(&it.first_seen, &self.now);
+        let window = self.policy.windows.of(it.finding.lag);
+        let waited = window.is_over(&it.first_seen, &self.now);
         if !is_immediate && (it.sightings < self.policy.sightings || !waited) {
             return false;
         }
@@ -387,108 +331,6 @@ impl Break {
     /// Who is wrong.
     pub fn fault(&self) -> Fault {
         self.finding.fault
-    }
-}
-
-/// What a person may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "action")]
-pub enum Action {
-    /// Looks at it.
-    Acknowledge,
-    /// Lives with it.
-    Accept {
-        /// Why.
-        note: String,
-        /// Until then, Unix seconds.
-        until_s: u64,
-    },
-    /// Says that it is over. The rule opens it again if it is not.
-    Resolve {
-        /// What was done.
-        note: String,
-        /// On the chain, or on the platform.
-        onchain: bool,
-    },
-    /// Says that the rule is wrong.
-    FalsePositive {
-        /// Why.
-        note: String,
-    },
-    /// Takes an acceptance or a resolution back.
-    Reopen,
-}
-
-/// Why an action is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It is over, or was never open.
-    #[error("the break is not open: see `stxworx breaks show`")]
-    NotOpen,
-    /// It is open.
-    #[error("the break is open already")]
-    NotResolved,
-    /// Without a reason nobody can judge it later.
-    #[error("a note is needed: say why")]
-    NoNote,
-    /// An acceptance without an end would be forgotten.
-    #[error("the acceptance ends in the past: give a later time")]
-    Expired,
-}
-
-impl Break {
-    /// Carries an action out.
-    ///
-    /// # Errors
-    /// When the break does not stand where that makes sense, or a reason is missing.
-    pub fn act(mut self, by: &str, action: &Action, now_s: u64) -> Result<Self, Refused> {
-        let noted = |note: &str| match note.trim() {
-            "" => Err(Refused::NoNote),
-            note => Ok(note.to_owned()),
-        };
-        let is_live = !matches!(self.state, State::Resolved { .. });
-        let by = by.to_owned();
-        let how = match action {
-            Action::Reopen if is_live => return Err(Refused::NotResolved),
-            Action::Reopen => {
-                self.state = State::Open;
-                self.reopened += 1;
-                self.passes = 0;
-                return Ok(self);
-            }
-            _ if !is_live => return Err(Refused::NotOpen),
-            Action::Acknowledge if self.state == State::Suspected => return Err(Refused::NotOpen),
-            Action::Acknowledge => {
-                self.state = State::Acknowledged { by };
-                return Ok(self);
-            }
-            Action::Accept { note, until_s } => {
-                let note = noted(note)?;
-                if *until_s <= now_s {
-                    return Err(Refused::Expired);
-                }
-                Resolution::Accepted {
-                    by,
-                    note,
-                    until_s: *until_s,
-                }
-            }
-            Action::FalsePositive { note } => Resolution::FalsePositive {
-                by,
-                note: noted(note)?,
-                rule_version: self.rule_version,
-            },
-            Action::Resolve { note, onchain } => {
-                noted(note)?;
-                if *onchain {
-                    Resolution::FixedOnchain
-                } else {
-                    Resolution::FixedOffchain
-                }
-            }
-        };
-        self.state = State::Resolved { how };
-        Ok(self)
     }
 }
 

@@ -3,18 +3,29 @@ use serde_json::json;
 use stxworx_indexer::model::IndexBlockHash;
 
 use super::*;
+use crate::anchor::Window;
+use crate::rule::{Class, Lag, Money};
 
 const fn rule(class: Class) -> RuleInfo {
     RuleInfo {
         id: "T1",
         version: 1,
         class,
-        window: Window {
-            burn_blocks: 2,
-            seconds: 60,
-        },
         must_hold: "both say the same",
         reads: &[],
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        windows: Windows {
+            platform_behind: Window {
+                burn_blocks: 2,
+                seconds: 60,
+            },
+            ..Windows::default()
+        },
+        ..Policy::default()
     }
 }
 
@@ -43,13 +54,13 @@ fn finding(row: u8, units: u128) -> Finding {
         }),
         facts: json!({"row": row}),
         repair: None,
-        in_flight: true,
+        lag: Lag::PlatformBehind,
         platform_hash: [row; 32],
     }
 }
 
 fn observe(rule: &RuleInfo, known: Option<Break>, burn: u32, seen: Observation) -> Step {
-    observe_by(&Policy::default(), rule, known, burn, seen)
+    observe_by(&policy(), rule, known, burn, seen)
 }
 
 fn observe_by(
@@ -61,7 +72,6 @@ fn observe_by(
 ) -> Step {
     let observer = Observer {
         rule,
-        window: rule.window,
         policy,
         now: at(burn),
     };
@@ -117,7 +127,7 @@ fn a_row_that_changed_begins_its_time_anew() {
     // Sightings of other rows do not count.
     let three = Policy {
         sightings: 3,
-        ..Policy::default()
+        ..policy()
     };
     let mut it = None;
     for (burn, row, expected) in [
