@@ -9,3 +9,4 @@ pub mod evidence;
 pub mod plan;
 pub mod platform;
 pub mod rule;
+pub mod rules;

@@ -1,0 +1,170 @@
+//! The rules: pure functions over what both sides say of one subject at one moment.
+
+mod conserve;
+mod link;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use stxworx_indexer::store::read::market::ProjectState;
+
+use crate::anchor::Anchor;
+use crate::platform::PlatformProject;
+use crate::rule::{Fault, Finding, Lag, Money, Repair, RuleInfo, Verdict};
+
+/// What the platform calls an asset, and what the chain does: `sBTC` and `ST….sbtc-token`. `STX` is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AssetNames(BTreeMap<String, String>);
+
+impl AssetNames {
+    /// From pairs of the platform's name and the chain's.
+    pub fn new(names: impl IntoIterator<Item = (String, String)>) -> Self {
+        let lower = |(name, asset): (String, String)| (name.to_ascii_lowercase(), asset);
+        Self(names.into_iter().map(lower).collect())
+    }
+
+    /// The chain's name for an asset of the platform: itself where it is a contract's id.
+    pub fn on_chain(&self, name: &str) -> Option<String> {
+        let lower = name.to_ascii_lowercase();
+        match self.0.get(&lower) {
+            Some(asset) => Some(asset.clone()),
+            None if lower == "stx" => Some("STX".to_owned()),
+            None if name.contains('.') => Some(name.to_owned()),
+            None => None,
+        }
+    }
+}
+
+/// A project, as far as either side knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectCase<'a> {
+    /// The moment.
+    pub anchor: &'a Anchor,
+    /// What the chain says through its mirror; none where it has no such project.
+    pub chain: Option<&'a ProjectState>,
+    /// The platform's rows that point to it; or one row that points nowhere.
+    pub platform: &'a [PlatformProject],
+    /// Names of assets.
+    pub assets: &'a AssetNames,
+}
+
+/// A rule about projects.
+pub trait ProjectRule: Sync {
+    /// Its card.
+    fn info(&self) -> &'static RuleInfo;
+
+    /// What it says. Pure: the same case gives the same verdict, byte for byte.
+    fn judge(&self, case: &ProjectCase<'_>) -> Verdict;
+}
+
+/// The rules about projects, by id.
+pub fn project_rules() -> Vec<&'static dyn ProjectRule> {
+    vec![
+        &conserve::Conserved,
+        &conserve::Milestones,
+        &conserve::Fees,
+        &conserve::Ended,
+        &link::OneRow,
+        &link::Agrees,
+        &link::Known,
+        &link::Readable,
+        &status::Status,
+        &status::Flags,
+    ]
+}
+
+/// A finding about a row of the platform.
+fn about_row(
+    case: &ProjectCase<'_>,
+    row: &PlatformProject,
+    what: impl Into<String>,
+    expected: impl ToString,
+    found: impl ToString,
+) -> Finding {
+    Finding {
+        what: what.into(),
+        fault: Fault::Platform,
+        expected: expected.to_string(),
+        found: found.to_string(),
+        at_risk: case.chain.and_then(locked),
+        facts: json!({
+            "chain": case.chain.map(chain_facts),
+            "platform": row.row.image(),
+        }),
+        repair: None,
+        lag: Lag::None,
+        platform_hash: row.row.hash(),
+    }
+}
+
+/// A finding about the chain's side alone.
+fn about_chain(
+    state: &ProjectState,
+    fault: Fault,
+    what: impl Into<String>,
+    expected: impl ToString,
+    found: impl ToString,
+) -> Finding {
+    Finding {
+        what: what.into(),
+        fault,
+        expected: expected.to_string(),
+        found: found.to_string(),
+        at_risk: Some(Money {
+            units: state.total.0,
+            asset: state.asset.clone(),
+        }),
+        facts: json!({ "chain": chain_facts(state) }),
+        repair: None,
+        lag: Lag::None,
+        platform_hash: [0; 32],
+    }
+}
+
+/// What the chain says, for evidence.
+fn chain_facts(state: &ProjectState) -> Value {
+    // Serialising a state of text, whole numbers and lists cannot fail.
+    serde_json::to_value(state).unwrap_or(Value::Null)
+}
+
+/// What is still locked in a project; none when nothing is.
+fn locked(state: &ProjectState) -> Option<Money> {
+    let left = [state.paid, state.fees, state.refunded]
+        .iter()
+        .try_fold(state.total.0, |left, part| left.checked_sub(part.0))?;
+    (left > 0).then(|| Money {
+        units: left,
+        asset: state.asset.clone(),
+    })
+}
+
+/// A change of one column of the platform's project, as its default schema names table and key.
+fn set_column(row: &PlatformProject, column: &str, value: impl ToString) -> Repair {
+    let (key, value) = (literal(&row.key), literal(&value.to_string()));
+    let before = row
+        .row
+        .text(column)
+        .map_or("is null".to_owned(), |text| format!("= {}", literal(text)));
+    Repair {
+        says: format!(
+            "set {column} of the platform's project {} to {value}",
+            row.key
+        ),
+        // Only if nobody changed it since: the rule looks again in any case.
+        sql: format!(
+            "update projects set {column} = {value} where id = {key} and {column} {before};"
+        ),
+    }
+}
+
+/// A text as a literal of SQL.
+fn literal(text: &str) -> String {
+    // With an E and doubled backslashes it means the same whatever `standard_conforming_strings` says.
+    if text.contains('\\') {
+        return format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
