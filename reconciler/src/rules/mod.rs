@@ -1,8 +1,11 @@
 //! The rules: pure functions over what both sides say of one subject at one moment.
 
+mod asset;
+mod badge;
 mod conserve;
 mod link;
 mod status;
+mod user;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +17,9 @@ use stxworx_indexer::store::read::market::ProjectState;
 use crate::anchor::Anchor;
 use crate::platform::PlatformProject;
 use crate::rule::{Fault, Finding, Lag, Money, Repair, RuleInfo, Verdict};
+pub use asset::{AssetCase, AssetRule, asset_rules};
+pub use badge::{BadgeCase, BadgeRule, badge_rules};
+pub use user::{UserCase, UserRule, user_rules};
 
 /// What the platform calls an asset, and what the chain does: `sBTC` and `ST….sbtc-token`. `STX` is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +80,15 @@ pub fn project_rules() -> Vec<&'static dyn ProjectRule> {
         &status::Status,
         &status::Flags,
     ]
+}
+
+/// The cards of all rules, by kind of subject and id.
+pub fn cards() -> Vec<(&'static str, &'static RuleInfo)> {
+    let projects = project_rules().into_iter().map(|r| ("project", r.info()));
+    let assets = asset_rules().into_iter().map(|r| ("asset", r.info()));
+    let badges = badge_rules().into_iter().map(|r| ("badge", r.info()));
+    let users = user_rules().into_iter().map(|r| ("user", r.info()));
+    projects.chain(assets).chain(badges).chain(users).collect()
 }
 
 /// A finding about a row of the platform.

@@ -155,10 +155,10 @@ fn ids(found: &BTreeMap<&'static str, Vec<Finding>>) -> Vec<&'static str> {
 
 #[test]
 fn ids_are_unique_and_every_rule_says_what_must_hold() {
-    let all = project_rules();
-    let ids: BTreeSet<_> = all.iter().map(|rule| rule.info().id).collect();
+    let all = cards();
+    let ids: BTreeSet<_> = all.iter().map(|(_, card)| card.id).collect();
     assert_eq!(ids.len(), all.len());
-    assert!(all.iter().all(|rule| rule.info().must_hold.len() > 20));
+    assert!(all.iter().all(|(_, card)| card.must_hold.len() > 20));
 }
 
 /// Every injected fault of a platform's row is found by the rule that is meant for it, and by no other.
@@ -429,5 +429,29 @@ proptest! {
         row.insert("client".to_owned(), Some(text));
         let once = || serde_json::to_string(&judged(Some(&chain), &[read(row.clone())])).unwrap();
         prop_assert_eq!(once(), once());
+    }
+}
+
+#[test]
+fn every_rule_has_its_section_and_its_class_there() {
+    let page = include_str!("../../../docs/rules.md");
+    let sections: BTreeMap<_, _> = page
+        .split("\n### ")
+        .skip(1)
+        .map(|section| section.split_once("\n\n").unwrap())
+        .collect();
+    let cards: BTreeMap<_, _> = cards()
+        .into_iter()
+        .map(|(_, card)| (card.id, card))
+        .collect();
+    assert_eq!(
+        sections.keys().collect::<Vec<_>>(),
+        cards.keys().collect::<Vec<_>>()
+    );
+    for (id, text) in sections {
+        let class = serde_json::to_value(cards[id].class).unwrap();
+        let class = class.as_str().unwrap().replace('_', " ");
+        let first = text.split('.').next().unwrap().to_lowercase();
+        assert_eq!(first, class, "{id}");
     }
 }

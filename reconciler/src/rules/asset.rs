@@ -1,0 +1,295 @@
+//! Is the money that an escrow says it holds there?
+
+use serde_json::{Value, json};
+use stxworx_indexer::store::read::market::AssetState;
+
+use crate::anchor::Anchor;
+use crate::rule::{Class, Fault, Finding, Lag, Money, RuleInfo, Skip, Verdict};
+
+/// An asset of an escrow, from every side.
+#[derive(Debug, Clone, Copy)]
+pub struct AssetCase<'a> {
+    /// The moment.
+    pub anchor: &'a Anchor,
+    /// What the mirror counted.
+    pub chain: &'a AssetState,
+    /// What its projects lock, summed; none above 2^128 or while one of them is known in part only.
+    pub of_projects: Option<u128>,
+    /// What the node says the escrow owns at the anchor's block; an error when it was asked in vain.
+    pub at_node: Result<u128, Skip>,
+}
+
+/// A rule about assets of escrows.
+pub trait AssetRule: Sync {
+    /// Its card.
+    fn info(&self) -> &'static RuleInfo;
+
+    /// What it says.
+    fn judge(&self, case: &AssetCase<'_>) -> Verdict;
+}
+
+/// The rules about assets, by id.
+pub fn asset_rules() -> Vec<&'static dyn AssetRule> {
+    vec![&OfProjects, &Moved, &AtNode]
+}
+
+fn finding(
+    case: &AssetCase<'_>,
+    (what, fault): (&str, Fault),
+    expected: impl ToString,
+    found: impl ToString,
+    at_risk: u128,
+) -> Finding {
+    Finding {
+        what: what.to_owned(),
+        fault,
+        expected: expected.to_string(),
+        found: found.to_string(),
+        at_risk: Some(Money {
+            units: at_risk,
+            asset: case.chain.asset.clone(),
+        }),
+        facts: json!({
+            // A state of text, whole numbers and truth values has a form.
+            "chain": serde_json::to_value(case.chain).unwrap_or(Value::Null),
+            "of_projects": case.of_projects.map(|units| units.to_string()),
+            "at_node": case.at_node.ok().map(|units| units.to_string()),
+        }),
+        repair: None,
+        lag: Lag::None,
+        platform_hash: [0; 32],
+    }
+}
+
+const INCOMPLETE: Verdict = Verdict::Skipped {
+    reason: Skip::Incomplete,
+};
+
+/// F7.
+struct OfProjects;
+
+static F7: RuleInfo = RuleInfo {
+    id: "F7",
+    version: 1,
+    class: Class::Custody,
+    must_hold: "what an escrow counts as locked is what its projects lock together",
+    reads: &[],
+};
+
+impl AssetRule for OfProjects {
+    fn info(&self) -> &'static RuleInfo {
+        &F7
+    }
+
+    fn judge(&self, case: &AssetCase<'_>) -> Verdict {
+        let Some(of_projects) = case.of_projects.filter(|_| !case.chain.partial) else {
+            return INCOMPLETE;
+        };
+        let locked = case.chain.locked.0;
+        if locked == of_projects {
+            return Verdict::Matched;
+        }
+        let at_risk = locked.abs_diff(of_projects);
+        Verdict::of(vec![finding(
+            case,
+            ("locked", Fault::Mirror),
+            of_projects,
+            locked,
+            at_risk,
+        )])
+    }
+}
+
+/// E17, summed: what came and went is what is locked, and what nobody asked for.
+struct Moved;
+
+static E17: RuleInfo = RuleInfo {
+    id: "E17",
+    version: 1,
+    class: Class::Custody,
+    must_hold: "what was transferred to an escrow and not away again covers what it locks",
+    reads: &[],
+};
+
+impl AssetRule for Moved {
+    fn info(&self) -> &'static RuleInfo {
+        &E17
+    }
+
+    fn judge(&self, case: &AssetCase<'_>) -> Verdict {
+        let chain = case.chain;
+        if chain.partial {
+            return INCOMPLETE;
+        }
+        let held = chain.received.0.checked_sub(chain.sent.0);
+        // More than is locked is money that somebody sent unasked: no break.
+        if held.is_some_and(|held| held >= chain.locked.0) {
+            return Verdict::Matched;
+        }
+        let found = held.map_or("less than nothing".to_owned(), |held| held.to_string());
+        let missing = chain.locked.0 - held.unwrap_or(0);
+        let expected = format!("at least {}", chain.locked);
+        Verdict::of(vec![finding(
+            case,
+            ("held", Fault::Node),
+            expected,
+            found,
+            missing,
+        )])
+    }
+}
+
+/// E16.
+struct AtNode;
+
+static E16: RuleInfo = RuleInfo {
+    id: "E16",
+    version: 1,
+    class: Class::Custody,
+    must_hold: "an escrow's balance at the node is what the mirror saw come and not go, and covers what is locked",
+    reads: &[],
+};
+
+impl AssetRule for AtNode {
+    fn info(&self) -> &'static RuleInfo {
+        &E16
+    }
+
+    fn judge(&self, case: &AssetCase<'_>) -> Verdict {
+        let at_node = match case.at_node {
+            Ok(at_node) => at_node,
+            Err(reason) => return Verdict::Skipped { reason },
+        };
+        let chain = case.chain;
+        let mut findings = Vec::new();
+        if at_node < chain.locked.0 {
+            let expected = format!("at least {}", chain.locked);
+            let missing = chain.locked.0 - at_node;
+            findings.push(finding(
+                case,
+                ("balance", Fault::Node),
+                expected,
+                at_node,
+                missing,
+            ));
+        }
+        if !chain.partial {
+            let held = chain.received.0.checked_sub(chain.sent.0);
+            if held != Some(at_node) {
+                let at_risk = held.unwrap_or(0).abs_diff(at_node);
+                let seen = held.map_or("less than nothing".to_owned(), |held| held.to_string());
+                findings.push(finding(
+                    case,
+                    ("transfers", Fault::Mirror),
+                    at_node,
+                    seen,
+                    at_risk,
+                ));
+            }
+        }
+        Verdict::of(findings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use stxworx_indexer::model::IndexBlockHash;
+    use stxworx_indexer::store::read::market::Units;
+
+    use super::*;
+
+    fn judged(
+        chain: &AssetState,
+        of_projects: Option<u128>,
+        at_node: Result<u128, Skip>,
+    ) -> Vec<(&'static str, Verdict)> {
+        let anchor = Anchor {
+            block: IndexBlockHash([1; 32]),
+            height: 9,
+            burn_height: 5,
+            final_height: None,
+            platform_time_s: 0,
+        };
+        let case = AssetCase {
+            anchor: &anchor,
+            chain,
+            of_projects,
+            at_node,
+        };
+        asset_rules()
+            .iter()
+            .map(|rule| (rule.info().id, rule.judge(&case)))
+            .collect()
+    }
+
+    fn broken(verdicts: &[(&'static str, Verdict)]) -> Vec<&'static str> {
+        verdicts
+            .iter()
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Broken { .. }))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    fn asset(locked: u128, received: u128, sent: u128) -> AssetState {
+        AssetState {
+            asset: "STX".to_owned(),
+            locked: Units(locked),
+            received: Units(received),
+            sent: Units(sent),
+            ..AssetState::default()
+        }
+    }
+
+    #[test]
+    fn each_side_that_differs_is_named() {
+        let right = asset(70, 100, 30);
+        assert_eq!(
+            broken(&judged(&right, Some(70), Ok(70))),
+            Vec::<&str>::new()
+        );
+        // One unit that a stranger sent.
+        let gift = asset(70, 101, 30);
+        assert_eq!(broken(&judged(&gift, Some(70), Ok(71))), Vec::<&str>::new());
+        assert_eq!(broken(&judged(&right, Some(71), Ok(70))), ["F7"]);
+        assert_eq!(broken(&judged(&right, Some(70), Ok(69))), ["E16"]);
+        assert_eq!(broken(&judged(&right, Some(70), Ok(71))), ["E16"]);
+        assert_eq!(
+            broken(&judged(&asset(71, 100, 30), Some(71), Ok(70))),
+            ["E17", "E16"]
+        );
+        assert_eq!(
+            broken(&judged(&asset(0, 1, 2), Some(0), Ok(0))),
+            ["E17", "E16"]
+        );
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_and_a_mirror_that_began_late_are_skipped() {
+        let verdicts = judged(&asset(70, 100, 30), Some(70), Err(Skip::NodeError));
+        let reason = Skip::NodeError;
+        assert!(verdicts.contains(&("E16", Verdict::Skipped { reason })));
+        let mut late = asset(70, 100, 30);
+        late.partial = true;
+        let verdicts = judged(&late, None, Ok(70));
+        assert_eq!(broken(&verdicts), Vec::<&str>::new());
+        assert_eq!(
+            verdicts
+                .iter()
+                .filter(|(_, v)| matches!(v, Verdict::Skipped { .. }))
+                .count(),
+            2
+        );
+        // What is locked must be there however late it began.
+        assert_eq!(broken(&judged(&late, None, Ok(69))), ["E16"]);
+    }
+
+    proptest! {
+        #[test]
+        fn custody_is_whole_or_a_rule_says_so(locked: u128, received: u128, sent: u128, at_node: u128) {
+            let verdicts = judged(&asset(locked, received, sent), Some(locked), Ok(at_node));
+            let whole = received.checked_sub(sent).is_some_and(|held| held == at_node && held >= locked);
+            prop_assert_eq!(broken(&verdicts).is_empty(), whole);
+        }
+    }
+}
