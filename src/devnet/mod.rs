@@ -5,6 +5,7 @@
 //! a Bitcoin chain that anybody else could look at.
 
 pub mod api;
+pub mod backend;
 mod dials;
 mod producer;
 mod queue;
