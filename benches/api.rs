@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Row as _};
 use stxworx::embedded::{EmbeddedPostgres, Options};
 use stxworx::post::{ObserverUrl, PostOptions, post};
 use stxworx::recording::{Entry, RecordingError};
@@ -202,17 +202,18 @@ impl Daemon {
 }
 
 async fn one(database: &mut PgConnection, query: &str) -> Result<String, Failure> {
-    let text: String = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()))
-        .fetch_one(database)
+    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(query.to_owned()))
+        .fetch_all(database)
         .await?;
-    Ok(text)
+    let first = rows.first().ok_or("a statement without an answer")?;
+    Ok(first.try_get(0)?)
 }
 
 async fn settle(database: &mut PgConnection) -> Result<(), Failure> {
     while one(database, "select count(*)::text from inbox where state = 0").await? != "0" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    sqlx::query("vacuum analyze").execute(database).await?;
+    sqlx::raw_sql("vacuum analyze").execute(database).await?;
     Ok(())
 }
 
