@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use super::error::{ApiError, ErrorCode};
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
@@ -101,6 +102,8 @@ pub enum CorsOrigins {
 pub struct ApiState {
     /// Connections with [`crate::store::read::connect_options`].
     pub pool: PgPool,
+    /// Connections that may write, for administrative routes; none where this process serves none.
+    pub admin: Option<PgPool>,
     /// The network that this process is configured for.
     pub network: String,
     /// Renders Clarity values.
@@ -140,6 +143,7 @@ impl ApiState {
     ) -> Self {
         Self {
             pool,
+            admin: None,
             network,
             render,
             finality_burn_blocks,
@@ -150,6 +154,19 @@ impl ApiState {
             cors: CorsOrigins::default(),
             border: Arc::default(),
         }
+    }
+
+    /// The connections that may write.
+    ///
+    /// # Errors
+    /// Where this process serves no administrative routes.
+    pub fn writing(&self) -> Result<&PgPool, ApiError> {
+        self.admin.as_ref().ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::Unavailable,
+                "this process serves no administrative routes; ask one with `api.admin = true`",
+            )
+        })
     }
 
     /// Height of the highest final block in a snapshot.
