@@ -424,6 +424,25 @@ mod tests {
         }
     }
 
+    /// A closed set is of use only where it is written down.
+    #[test]
+    fn the_documented_codes_are_those_that_are_sent() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api-errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let documented: std::collections::BTreeMap<_, _> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                assert!(cells[2].len() > 10, "no meaning: {line}");
+                (cells[0].trim_end_matches('`'), cells[1].parse().unwrap())
+            })
+            .collect();
+        let sent = ErrorCode::ALL.map(|code| (code.as_str(), code.status().as_u16()));
+        assert_eq!(documented, sent.into());
+        assert_eq!(documented.len(), ErrorCode::ALL.len());
+    }
+
     #[test]
     fn a_database_error_never_reaches_the_client() {
         let source = sqlx::Error::Protocol("secret of the database".into());

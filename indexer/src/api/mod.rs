@@ -10,6 +10,7 @@ mod error;
 mod forms;
 mod layers;
 mod params;
+pub mod read;
 mod reader;
 mod routes;
 mod state;

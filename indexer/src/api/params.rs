@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::header::{HeaderMap, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
@@ -32,13 +33,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            path: parts.uri.path().to_owned(),
-            pairs: Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-                .ok()
-                .map(|q| q.0),
-            if_none_match: tags(&parts.headers),
-        })
+        Ok(Self::read(&parts.uri, &parts.headers))
     }
 }
 
@@ -185,6 +180,16 @@ pub fn contract<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
 }
 
 impl Params {
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
+        Self {
+            path: uri.path().to_owned(),
+            pairs: Query::<Vec<(String, String)>>::try_from_uri(uri)
+                .ok()
+                .map(|q| q.0),
+            if_none_match: tags(headers),
+        }
+    }
+
     /// Refuses a query that names anything else, or anything twice. To be called first.
     pub fn allow(&self, groups: &[&[&str]]) -> Result<(), ApiError> {
         let pairs = self.pairs.as_ref().ok_or_else(|| {
