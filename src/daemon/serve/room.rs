@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ pub(super) struct Room {
     places: usize,
     began: Instant,
     next: AtomicU64,
-    taken: Mutex<BTreeMap<u64, Weak<Seat>>>,
+    taken: Mutex<BTreeMap<u64, Arc<Place>>>,
     metrics: ServeMetrics,
 }
 
@@ -22,6 +22,12 @@ pub(super) struct Room {
 pub(super) struct Seat {
     number: u64,
     room: Arc<Room>,
+    place: Arc<Place>,
+}
+
+/// What is known of the connection at a place. The table holds this and no seat: a seat that is let go of takes the
+/// table's lock.
+struct Place {
     /// When something moved last, in ms since the room was opened.
     moved_ms: AtomicU64,
     /// Requests that are being answered.
@@ -52,34 +58,31 @@ impl Room {
         if taken.len() >= self.places {
             let idle = taken
                 .iter()
-                .filter_map(|(number, seat)| Some((*number, seat.upgrade()?)))
-                .filter(|(_, seat)| seat.may_go())
-                .min_by_key(|(number, seat)| (seat.moved_ms.load(Ordering::Relaxed), *number));
-            let Some((number, seat)) = idle else {
+                .filter(|(_, place)| place.may_go())
+                .min_by_key(|(number, place)| (place.moved_ms.load(Ordering::Relaxed), **number))
+                .map(|(number, _)| *number);
+            // Its stream is closed a moment later; until then there is one more than there are places.
+            let Some(place) = idle.and_then(|number| taken.remove(&number)) else {
                 self.count("full");
                 return None;
             };
-            // Its stream is closed a moment later; until then there is one more than there are places.
-            taken.remove(&number);
-            drop(taken);
-            seat.evicted.cancel();
+            place.evicted.cancel();
             self.count("evicted");
-            // The last hold of a seat takes this lock when it is let go of.
-            drop(seat);
-            taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::new(Seat {
-            number,
-            room: Arc::clone(self),
+        let place = Arc::new(Place {
             moved_ms: AtomicU64::new(self.now_ms()),
             busy: AtomicUsize::new(0),
             upgraded: AtomicBool::new(false),
             evicted: CancellationToken::new(),
         });
-        taken.insert(number, Arc::downgrade(&seat));
+        taken.insert(number, Arc::clone(&place));
         self.metrics.open.inc();
-        Some(seat)
+        Some(Arc::new(Seat {
+            number,
+            room: Arc::clone(self),
+            place,
+        }))
     }
 
     fn count(&self, reason: &str) {
@@ -87,39 +90,43 @@ impl Room {
     }
 }
 
+impl Place {
+    fn may_go(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0 && !self.upgraded.load(Ordering::Relaxed)
+    }
+}
+
 impl Seat {
     /// Something moved.
     pub(super) fn moved(&self) {
-        self.moved_ms.store(self.room.now_ms(), Ordering::Relaxed);
+        self.place
+            .moved_ms
+            .store(self.room.now_ms(), Ordering::Relaxed);
     }
 
     pub(super) fn begin(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+        self.place.busy.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn end(&self) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
+        self.place.busy.fetch_sub(1, Ordering::Relaxed);
         self.moved();
-    }
-
-    fn may_go(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.upgraded.load(Ordering::Relaxed)
     }
 
     /// The connection became something else, and whoever has it now looks after it.
     pub(super) fn leave_to_upgrade(&self) {
-        self.upgraded.store(true, Ordering::Relaxed);
+        self.place.upgraded.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the place is wanted by another.
     pub(super) async fn evicted(&self) {
-        self.evicted.cancelled().await;
+        self.place.evicted.cancelled().await;
     }
 
     /// Waits until nothing has moved for so long.
     pub(super) async fn idle_for(&self, longest: Duration) {
         loop {
-            let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
+            let moved = Duration::from_millis(self.place.moved_ms.load(Ordering::Relaxed));
             let rest = longest.saturating_sub(self.room.began.elapsed().saturating_sub(moved));
             if rest.is_zero() {
                 return;

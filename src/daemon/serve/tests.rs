@@ -42,6 +42,7 @@ async fn server(limits: ServeLimits) -> Server {
     };
     let router = Router::new()
         .route("/", routing::get(|| async { "hello" }))
+        .route("/echo", routing::get(upgrade))
         .route("/late", routing::get(late))
         .route("/never", routing::get(never));
     let task = tokio::spawn(serve(
@@ -187,4 +188,40 @@ async fn the_end_waits_for_requests_under_way() {
     assert!(until(&mut late, "late").await.contains("200 OK"));
     assert_eq!(until(&mut silent, "").await, "");
     server.task.await.unwrap();
+}
+
+/// Echoes what comes after the handshake.
+async fn upgrade(mut request: Request) -> Response {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgraded.await.unwrap());
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).await.is_ok() {
+            stream.write_all(&byte).await.unwrap();
+        }
+    });
+    Response::builder()
+        .status(101)
+        .header("connection", "upgrade")
+        .header("upgrade", "echo")
+        .body(Body::empty())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_upgraded_lives_on_in_its_place() {
+    let server = server(limits(1, SHORT, LONG)).await;
+    let mut stream = server
+        .connect(b"GET /echo HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
+        .await;
+    assert!(until(&mut stream, "\r\n\r\n").await.contains(" 101 "));
+    // Neither idleness nor a newcomer ends it.
+    let mut newcomer = server.connect(b"").await;
+    assert_eq!(until(&mut newcomer, "").await, "");
+    tokio::time::sleep(SHORT * 3).await;
+    stream.write_all(b"z").await.unwrap();
+    assert_eq!(until(&mut stream, "z").await, "z");
+    assert_eq!((server.ended("full"), server.metrics.open.get()), (1, 1));
+    drop(stream);
+    server.open(0).await;
 }
