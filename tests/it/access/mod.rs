@@ -181,6 +181,24 @@ fn what_administrators_did_cannot_be_undone_in_the_log() {
             );
         }
         assert_eq!(db.number("select count(*) from admin_action").await, 1);
+        for (role, change) in [
+            ("stxworx_writer", "update admin_action set actor = 'nobody'"),
+            ("stxworx_writer", "delete from admin_action"),
+            ("stxworx_writer", "update api_key set role = 'admin'"),
+            ("stxworx_writer", "delete from api_key"),
+            ("stxworx_reader", "update api_key set revoked_at = null"),
+            (
+                "stxworx_reader",
+                "insert into admin_action (actor, kind, role, action, target) values ('a', 'cli', 'admin', 'a', 'a')",
+            ),
+        ] {
+            let as_role = sqlx::AssertSqlSafe(format!("set local role {role}; {change}"));
+            let refused = sqlx::raw_sql(as_role).execute(&db.pool).await.unwrap_err();
+            assert!(
+                refused.to_string().contains("permission denied"),
+                "{change}: {refused}"
+            );
+        }
         // At rest there is the hash alone.
         let secret = made.rsplit('_').next().unwrap();
         let stored = db

@@ -9,6 +9,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 use crate::store::keys::{self, KeyRow};
 use crate::store::read::ReadError;
@@ -97,14 +98,30 @@ struct Remembered {
     noted: Option<Instant>,
 }
 
+/// Keys that are looked up at the same time: made-up ones must not take the connections from those who read.
+const LOOK_UPS: usize = 4;
+/// How long a look-up may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Keys that were looked up lately, so that not every request asks the database.
-#[derive(Default)]
-pub(super) struct KeyCache(Mutex<HashMap<String, Remembered>>);
+pub(super) struct KeyCache {
+    known: Mutex<HashMap<String, Remembered>>,
+    turns: Semaphore,
+}
+
+impl Default for KeyCache {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            turns: Semaphore::new(LOOK_UPS),
+        }
+    }
+}
 
 impl KeyCache {
     /// What is remembered of a key: the row, or that there is none.
     pub(super) fn remembered(&self, id: &str) -> Option<Option<KeyRow>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = known.get(id)?;
         (entry.looked_up.elapsed() < KEY_TTL).then(|| entry.row.clone())
     }
@@ -115,12 +132,17 @@ impl KeyCache {
         pool: &PgPool,
         id: &str,
     ) -> Result<Option<KeyRow>, ReadError> {
-        let mut connection = pool
-            .acquire()
-            .await
-            .map_err(ReadError::reading("a key of the API"))?;
+        let read = ReadError::reading("a key of the API");
+        let Ok(Ok(_turn)) = tokio::time::timeout(PATIENCE, self.turns.acquire()).await else {
+            return Err(read(sqlx::Error::PoolTimedOut));
+        };
+        // Another request may have asked for the same key meanwhile.
+        if let Some(row) = self.remembered(id) {
+            return Ok(row);
+        }
+        let mut connection = pool.acquire().await.map_err(read)?;
         let row = keys::find(&mut connection, id).await?;
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.retain(|_, entry| entry.looked_up.elapsed() < KEY_TTL);
             if known.len() >= REMEMBERED {
@@ -140,7 +162,7 @@ impl KeyCache {
 
     /// Is the use of this key to be noted now? Says yes once in a while.
     fn is_due(&self, id: &str) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = known.get_mut(id) else {
             return false;
         };
