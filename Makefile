@@ -32,6 +32,10 @@ test: setup ## Run all tests
 contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node 20 and npm)
 	@scripts/contracts-js
 
+.PHONY: schemathesis
+schemathesis: setup ## Compare the running API with its description, on generated requests (needs python 3.10)
+	@scripts/schemathesis
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)

@@ -3,6 +3,7 @@
 //! One table ([`SETTINGS`]) holds every setting with its meaning, unit, default and environment
 //! variable; the example file, the dump, the check for unknown keys and the documentation come from it.
 
+mod api;
 mod load;
 mod settings;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use stxworx_indexer::source::sync::repair::RepairSettings;
 use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
 
+pub use api::{ApiSettings, TokenSettings, TokenSetupError};
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
 
@@ -97,6 +99,8 @@ pub struct Config {
     pub lease_ttl: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
+    /// How the API is served. Holds a secret.
+    pub api: ApiSettings,
     /// Where metrics are scraped.
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
@@ -196,6 +200,7 @@ impl Config {
             api_source: api_source(&values)?,
             api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
+            api: ApiSettings::read(&values)?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
             node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),

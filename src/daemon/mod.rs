@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+mod serve;
 pub mod sources;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use stxworx_indexer::api::access::AccessRules;
 use stxworx_indexer::api::{self, ApiState};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
@@ -27,10 +29,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, TokenSetupError};
 pub use database::{Database, DatabaseError};
 pub use listen::ListenError;
 pub use live::ProcessLive;
+pub use serve::{ServeLimits, ServeMetrics};
 pub use sources::SourceError;
 
 /// A part of the daemon that can run in a process of its own.
@@ -57,6 +60,9 @@ pub enum DaemonError {
     /// The node's address.
     #[error("node.rpc_url cannot be used")]
     Node(#[from] NodeError),
+    /// A key of tokens.
+    #[error("tokens cannot be checked")]
+    Tokens(#[from] TokenSetupError),
     /// A source that is asked.
     #[error("a source cannot be used")]
     Source(#[from] SourceError),
@@ -102,6 +108,8 @@ pub struct Daemon {
 
 /// How long roles may take to end once asked.
 const GRACE: Duration = Duration::from_secs(10);
+/// Connections for the API's administrative routes. They are opened when they are needed.
+const ADMIN_CONNECTIONS: u32 = 3;
 /// How long a connection to the database is waited for before a line is logged again.
 const DATABASE_NOTICE: Duration = Duration::from_secs(2);
 
@@ -148,7 +156,7 @@ impl Daemon {
         {
             daemon.start_audit(config, url)?;
         }
-        daemon.start_api(config, listeners.api);
+        daemon.start_api(config, url, listeners.api)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -231,24 +239,42 @@ impl Daemon {
         Ok(())
     }
 
-    fn start_api(&mut self, config: &Config, listener: Option<tokio::net::TcpListener>) {
+    fn start_api(
+        &mut self,
+        config: &Config,
+        url: &str,
+        listener: Option<tokio::net::TcpListener>,
+    ) -> Result<(), DaemonError> {
         let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
         let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
         self.tasks.spawn(async move {
             watch.watch(pool, stop).await;
             ("the watch", Ok(()))
         });
-        let Some(listener) = listener else { return };
-        let state = api_state(config, self.reader.clone(), live);
-        let stop = self.cancel.clone();
+        let Some(listener) = listener else {
+            return Ok(());
+        };
+        let mut state = api_state(config, self.reader.clone(), live);
+        let rules = AccessRules {
+            tokens: config.api.tokens.verifier()?,
+            ..config.api.rules.clone()
+        };
+        let refused = self.metrics.api_refused.clone();
+        state.access = Arc::new(api::access::Access::new(rules, Some(refused)));
+        state.cors = config.api.cors.clone();
+        if config.api.administrative {
+            state.admin = Some(store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?);
+        }
+        let metrics = ServeMetrics {
+            open: self.metrics.api_connections.clone(),
+            ended: self.metrics.api_connections_ended.clone(),
+        };
+        let (limits, stop) = (config.api.serve, self.cancel.clone());
         self.tasks.spawn(async move {
-            (
-                "the api",
-                listen::serve(listener, api::router(state), stop)
-                    .await
-                    .map_err(Into::into),
-            )
+            serve::serve(listener, api::router(state), limits, metrics, stop).await;
+            ("the api", Ok(()))
         });
+        Ok(())
     }
 
     fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {

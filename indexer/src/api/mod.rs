@@ -4,10 +4,13 @@
 //! walked with cursors that stand on a block: when that block leaves the canonical chain the walk ends
 //! with `409 fork_changed`, so that no client ever joins pages of two forks.
 
+pub mod access;
 mod cursor;
 mod error;
+mod forms;
 mod layers;
 mod params;
+pub mod read;
 mod reader;
 mod routes;
 mod state;
@@ -15,9 +18,10 @@ mod state;
 mod tests;
 mod view;
 
+use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
-    ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
+    ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, NoOrigin, RenderClarity,
 };
 
 use std::sync::Arc;
@@ -25,7 +29,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use tokio::sync::Semaphore;
-use utoipa::OpenApi as _;
+use utoipa::{Modify as _, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The document around the routes; these add themselves.
@@ -41,19 +45,22 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "contracts", description = "Followed contracts and projected states"),
         (name = "marketplace", description = "Projects, users, badges, governance and money, as the contracts tell of them"),
         (name = "mirror", description = "The mirror itself"),
+        (name = "administration", description = "For those who run the service; each route names the role it wants"),
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")
     ),
+    modifiers(&Schemes),
     components(schemas(Problem, ErrorCode, params::Direction))
 )]
 struct Document;
 
 fn documented(state: &ApiState) -> OpenApiRouter<ApiState> {
+    let bounded = middleware::from_fn_with_state(state.clone(), layers::bounded);
+    let known = middleware::from_fn_with_state(state.clone(), access::known);
+    let guarded = routes::reading().merge(routes::administration());
     OpenApiRouter::with_openapi(Document::openapi())
-        .merge(routes::reading().layer(middleware::from_fn_with_state(
-            state.clone(),
-            layers::bounded,
-        )))
+        // The last layer is the outermost: who asks too often takes no slot from others.
+        .merge(guarded.layer(bounded).layer(known))
         .merge(routes::open())
 }
 
@@ -68,6 +75,8 @@ pub fn router(mut state: ApiState) -> Router {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(routes::reading().into_openapi());
+    document.merge(routes::administration().into_openapi());
     document.merge(routes::open().into_openapi());
+    forms::Forms.modify(&mut document);
     document
 }

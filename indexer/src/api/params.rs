@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::header::{HeaderMap, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
@@ -17,8 +18,8 @@ use crate::store::read::Order;
 pub const DEFAULT_LIMIT: u32 = 50;
 /// Rows on a page at most.
 pub const MAX_LIMIT: u32 = 200;
-/// Longest text of a filter or an entity.
-const MAX_TEXT: usize = 400;
+/// Longest text of a filter or an entity, in characters.
+pub(super) const MAX_TEXT: usize = 400;
 
 /// The query of a request, with what else decides about the answer: the path and `if-none-match`.
 #[derive(Debug)]
@@ -32,13 +33,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            path: parts.uri.path().to_owned(),
-            pairs: Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-                .ok()
-                .map(|q| q.0),
-            if_none_match: tags(&parts.headers),
-        })
+        Ok(Self::read(&parts.uri, &parts.headers))
     }
 }
 
@@ -153,8 +148,9 @@ pub fn txid(name: &str, text: &str) -> Result<TxId, ApiError> {
 
 /// A free text from a path or a filter.
 pub fn text<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
-    if value.is_empty() || value.len() > MAX_TEXT || value.chars().any(char::is_control) {
-        let expected = format!("a text of 1 to {MAX_TEXT} bytes without control characters");
+    let fits = (1..=MAX_TEXT).contains(&value.chars().count());
+    if !fits || value.chars().any(char::is_control) {
+        let expected = format!("a text of 1 to {MAX_TEXT} characters without control characters");
         return Err(ApiError::parameter(name, value, expected));
     }
     Ok(value)
@@ -184,6 +180,16 @@ pub fn contract<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
 }
 
 impl Params {
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
+        Self {
+            path: uri.path().to_owned(),
+            pairs: Query::<Vec<(String, String)>>::try_from_uri(uri)
+                .ok()
+                .map(|q| q.0),
+            if_none_match: tags(headers),
+        }
+    }
+
     /// Refuses a query that names anything else, or anything twice. To be called first.
     pub fn allow(&self, groups: &[&[&str]]) -> Result<(), ApiError> {
         let pairs = self.pairs.as_ref().ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! The routes. Those that read the chain are bounded in number and time; health checks are not.
 
+mod audit_log;
 mod blocks;
 mod completeness;
 mod coverage;
@@ -55,6 +56,11 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::money::assets))
         .routes(routes!(market::money::treasury))
         .routes(routes!(market::money::settings))
+}
+
+/// Routes for those who run the service. Each one names the role it wants.
+pub(super) fn administration() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default().routes(routes!(audit_log::list))
 }
 
 /// Routes that answer under any load.
