@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stxworx_indexer::api::stream::StreamSettings;
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 use stxworx_indexer::source::sync::repair::RepairSettings;
@@ -97,6 +98,8 @@ pub struct Config {
     pub lease_ttl: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
+    /// Bounds of the streams.
+    pub stream: StreamSettings,
     /// Where metrics are scraped.
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
@@ -196,6 +199,11 @@ impl Config {
             api_source: api_source(&values)?,
             api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
+            stream: StreamSettings {
+                clients: values.integer::<u32>("stream.max_clients", 0, 100_000)? as usize,
+                queue: values.integer::<u32>("stream.queue_frames", 1, 100_000)? as usize,
+                ..StreamSettings::default()
+            },
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
             node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),

@@ -227,6 +227,18 @@ pub const SETTINGS: &[Setting] = &[
         "Where the HTTP API listens.",
     ),
     setting(
+        "stream.max_clients",
+        Kind::Integer,
+        "1000",
+        "Followers of /v1/stream at once, server-sent events and websockets together; one more is refused.",
+    ),
+    setting(
+        "stream.queue_frames",
+        Kind::Integer,
+        "256",
+        "Frames that wait for a follower before the connection is cut. It comes back with its position.",
+    ),
+    setting(
         "metrics.listen",
         Kind::Text,
         "\"127.0.0.1:3801\"",

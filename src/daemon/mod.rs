@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use stxworx_indexer::api::stream::Streams;
 use stxworx_indexer::api::{self, ApiState};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
@@ -239,7 +240,8 @@ impl Daemon {
             ("the watch", Ok(()))
         });
         let Some(listener) = listener else { return };
-        let state = api_state(config, self.reader.clone(), live);
+        let mut state = api_state(config, self.reader.clone(), live);
+        state.streams = self.start_streams(config);
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
             (
@@ -249,6 +251,23 @@ impl Daemon {
                     .map_err(Into::into),
             )
         });
+    }
+
+    fn start_streams(&mut self, config: &Config) -> Arc<Streams> {
+        let streams = Streams::new(
+            self.reader.clone(),
+            render_clarity,
+            config.finality_burn_blocks,
+            config.stream.clone(),
+            self.metrics.streams.clone(),
+            self.cancel.clone(),
+        );
+        let running = Arc::clone(&streams);
+        self.tasks.spawn(async move {
+            running.run().await;
+            ("the streams", Ok(()))
+        });
+        streams
     }
 
     fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {

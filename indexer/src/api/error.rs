@@ -27,6 +27,9 @@ pub enum ErrorCode {
     /// The block that the cursor or `at_block` stands on is no longer canonical. The answer names the
     /// last common block: what lies at or below it still holds, what lies above must be read again.
     ForkChanged,
+    /// The stream's position is not known any more: the mirror was made anew, or rows below it were repaired. What
+    /// was told before does not hold; forget it and begin without a position.
+    PositionGone,
     /// The request's body is too large.
     TooLarge,
     /// The mirror has not begun, or its schema is not current.
@@ -39,13 +42,14 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadRequest,
         Self::InvalidParameter,
         Self::BadCursor,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ForkChanged,
+        Self::PositionGone,
         Self::TooLarge,
         Self::NotReady,
         Self::Unavailable,
@@ -61,6 +65,7 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ForkChanged => "fork_changed",
+            Self::PositionGone => "position_gone",
             Self::TooLarge => "too_large",
             Self::NotReady => "not_ready",
             Self::Unavailable => "unavailable",
@@ -75,6 +80,7 @@ impl ErrorCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ForkChanged => StatusCode::CONFLICT,
+            Self::PositionGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotReady | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -89,6 +95,7 @@ impl ErrorCode {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ForkChanged => "The chain has switched to another fork",
+            Self::PositionGone => "The position is not known any more",
             Self::TooLarge => "The request is too large",
             Self::NotReady => "The mirror is not ready",
             Self::Unavailable => "The service is unavailable for now",

@@ -11,6 +11,7 @@ mod params;
 mod reader;
 mod routes;
 mod state;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,11 +41,14 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "chain", description = "Blocks, transactions and events"),
         (name = "contracts", description = "Followed contracts and projected states"),
         (name = "marketplace", description = "Projects, users, badges, governance and money, as the contracts tell of them"),
+        (name = "stream", description = "Changes as they happen: server-sent events, a websocket, webhooks"),
         (name = "mirror", description = "The mirror itself"),
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")
     ),
-    components(schemas(Problem, ErrorCode, params::Direction))
+    components(schemas(
+        Problem, ErrorCode, params::Direction, stream::frame::Hello, stream::frame::CutFrame,
+    ))
 )]
 struct Document;
 

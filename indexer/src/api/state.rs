@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use super::stream::metrics::StreamMetrics;
+use super::stream::{StreamSettings, Streams};
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
@@ -115,6 +118,8 @@ pub struct ApiState {
     pub lag: LagLimits,
     /// Who may read from a browser.
     pub cors: CorsOrigins,
+    /// The streams. Those that a state begins with hear no notices and are not counted.
+    pub streams: Arc<Streams>,
     /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
@@ -138,7 +143,16 @@ impl ApiState {
         finality_burn_blocks: u32,
         live: Arc<dyn LiveStatus>,
     ) -> Self {
+        let streams = Streams::new(
+            pool.clone(),
+            render,
+            finality_burn_blocks,
+            StreamSettings::default(),
+            StreamMetrics::unregistered(),
+            CancellationToken::new(),
+        );
         Self {
+            streams,
             pool,
             network,
             render,

@@ -5,12 +5,13 @@ mod completeness;
 mod coverage;
 mod contracts;
 mod docs;
-mod events;
+pub(super) mod events;
 mod health;
 mod market;
 mod projections;
 mod reorgs;
 mod status;
+mod stream;
 mod sync;
 mod transactions;
 
@@ -38,6 +39,7 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
         .routes(routes!(reorgs::list))
         .routes(routes!(completeness::completeness))
         .merge(marketplace())
+        .merge(streams())
 }
 
 /// Routes that read the marketplace.
@@ -55,6 +57,13 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::money::assets))
         .routes(routes!(market::money::treasury))
         .routes(routes!(market::money::settings))
+}
+
+/// Routes that tell of changes as they happen.
+fn streams() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(stream::events))
+        .routes(routes!(stream::websocket))
 }
 
 /// Routes that answer under any load.
