@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::BlockName;
+use crate::store::StoreError;
 use crate::store::read::ReadError;
 
 /// Why a request got no data. The set is closed: a client may match on it.
@@ -20,6 +21,10 @@ pub enum ErrorCode {
     InvalidParameter,
     /// The cursor was not made by this route with these filters.
     BadCursor,
+    /// The route wants a key or a token, or the one that was sent is not valid.
+    Unauthorized,
+    /// The role of the key or the token is too low.
+    Forbidden,
     /// No such path, or no such row.
     NotFound,
     /// The path is there; the method is not.
@@ -32,6 +37,12 @@ pub enum ErrorCode {
     PositionGone,
     /// The request's body is too large.
     TooLarge,
+    /// The path with its query is too long.
+    UriTooLong,
+    /// The headers are too large.
+    HeadersTooLarge,
+    /// Too many requests from this address or with this key; the answer says when to try again.
+    RateLimited,
     /// The mirror has not begun, or its schema is not current.
     NotReady,
     /// The database cannot be reached, the request took too long, or too many are under way.
@@ -42,15 +53,20 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::InvalidParameter,
         Self::BadCursor,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ForkChanged,
         Self::PositionGone,
         Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
+        Self::RateLimited,
         Self::NotReady,
         Self::Unavailable,
         Self::Internal,
@@ -62,11 +78,16 @@ impl ErrorCode {
             Self::BadRequest => "bad_request",
             Self::InvalidParameter => "invalid_parameter",
             Self::BadCursor => "bad_cursor",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ForkChanged => "fork_changed",
             Self::PositionGone => "position_gone",
             Self::TooLarge => "too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::RateLimited => "rate_limited",
             Self::NotReady => "not_ready",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -77,11 +98,16 @@ impl ErrorCode {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::InvalidParameter | Self::BadCursor => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ForkChanged => StatusCode::CONFLICT,
             Self::PositionGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -92,11 +118,16 @@ impl ErrorCode {
             Self::BadRequest => "The request cannot be understood",
             Self::InvalidParameter => "A parameter is not valid",
             Self::BadCursor => "The cursor does not belong to this request",
+            Self::Unauthorized => "Who asks is not known",
+            Self::Forbidden => "The role is too low",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ForkChanged => "The chain has switched to another fork",
             Self::PositionGone => "The position is not known any more",
             Self::TooLarge => "The request is too large",
+            Self::UriTooLong => "The path with its query is too long",
+            Self::HeadersTooLarge => "The headers are too large",
+            Self::RateLimited => "Too many requests",
             Self::NotReady => "The mirror is not ready",
             Self::Unavailable => "The service is unavailable for now",
             Self::Internal => "The service failed",
@@ -106,6 +137,11 @@ impl ErrorCode {
     /// The code for a status that some layer answered without a problem of its own.
     pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            StatusCode::FORBIDDEN => Self::Forbidden,
+            StatusCode::URI_TOO_LONG => Self::UriTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadersTooLarge,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
@@ -252,6 +288,12 @@ impl From<ReadError> for ApiError {
     }
 }
 
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
 /// Which database errors pass by themselves, and which are faults.
 fn classify(error: &sqlx::Error) -> (ErrorCode, &'static str) {
     const UNREACHABLE: (ErrorCode, &str) = (
@@ -307,6 +349,9 @@ impl IntoResponse for ApiError {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if code == ErrorCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if code.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
@@ -360,6 +405,12 @@ pub enum Problems {
     /// `bad_request`, `invalid_parameter` or `bad_cursor`.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(Problem),
+    /// `unauthorized`: the key or the token is not valid, or there is none where one is wanted.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// `rate_limited`: try again after the time in `retry-after`.
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(Problem),
     /// `unavailable` or `not_ready`: try again after the time in `retry-after`.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),

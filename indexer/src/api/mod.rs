@@ -4,6 +4,7 @@
 //! walked with cursors that stand on a block: when that block leaves the canonical chain the walk ends
 //! with `409 fork_changed`, so that no client ever joins pages of two forks.
 
+pub mod access;
 mod cursor;
 mod error;
 mod layers;
@@ -16,6 +17,7 @@ pub mod stream;
 mod tests;
 mod view;
 
+use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
     ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
@@ -43,9 +45,11 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "marketplace", description = "Projects, users, badges, governance and money, as the contracts tell of them"),
         (name = "stream", description = "Changes as they happen: server-sent events, a websocket, webhooks"),
         (name = "mirror", description = "The mirror itself"),
+        (name = "administration", description = "For those who run the service; each route names the role it wants"),
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")
     ),
+    modifiers(&Schemes),
     components(schemas(
         Problem, ErrorCode, params::Direction, stream::frame::Hello, stream::frame::CutFrame,
     ))
@@ -54,10 +58,9 @@ struct Document;
 
 fn documented(state: &ApiState) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .merge(routes::reading().layer(middleware::from_fn_with_state(
-            state.clone(),
-            layers::bounded,
-        )))
+        .merge(routes::reading().merge(routes::administration()).layer(
+            middleware::from_fn_with_state(state.clone(), layers::bounded),
+        ))
         .merge(routes::open())
 }
 
@@ -72,6 +75,7 @@ pub fn router(mut state: ApiState) -> Router {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(routes::reading().into_openapi());
+    document.merge(routes::administration().into_openapi());
     document.merge(routes::open().into_openapi());
     document
 }

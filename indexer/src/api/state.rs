@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::error::{ApiError, ErrorCode};
 use super::stream::metrics::StreamMetrics;
 use super::stream::{StreamSettings, Streams};
 use crate::store::read::{ReadError, Snapshot, Tip};
@@ -104,6 +105,8 @@ pub enum CorsOrigins {
 pub struct ApiState {
     /// Connections with [`crate::store::read::connect_options`].
     pub pool: PgPool,
+    /// Connections that may write, for administrative routes; none where this process serves none.
+    pub admin: Option<PgPool>,
     /// The network that this process is configured for.
     pub network: String,
     /// Renders Clarity values.
@@ -154,6 +157,7 @@ impl ApiState {
         Self {
             streams,
             pool,
+            admin: None,
             network,
             render,
             finality_burn_blocks,
@@ -164,6 +168,19 @@ impl ApiState {
             cors: CorsOrigins::default(),
             border: Arc::default(),
         }
+    }
+
+    /// The connections that may write.
+    ///
+    /// # Errors
+    /// Where this process serves no administrative routes.
+    pub fn writing(&self) -> Result<&PgPool, ApiError> {
+        self.admin.as_ref().ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::Unavailable,
+                "this process serves no administrative routes; ask one with `api.admin = true`",
+            )
+        })
     }
 
     /// Height of the highest final block in a snapshot.

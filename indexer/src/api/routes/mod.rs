@@ -1,5 +1,6 @@
 //! The routes. Those that read the chain are bounded in number and time; health checks are not.
 
+mod audit_log;
 mod blocks;
 mod completeness;
 mod coverage;
@@ -64,6 +65,11 @@ fn streams() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
         .routes(routes!(stream::events))
         .routes(routes!(stream::websocket))
+}
+
+/// Routes for those who run the service. Each one names the role it wants.
+pub(super) fn administration() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default().routes(routes!(audit_log::list))
 }
 
 /// Routes that answer under any load.
