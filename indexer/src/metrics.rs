@@ -14,6 +14,7 @@ use prometheus::{
 
 use crate::api::stream::metrics::StreamMetrics;
 use crate::source::metrics::SourceMetrics;
+use crate::webhook::metrics::WebhookMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,8 @@ pub struct Metrics {
     pub sources: SourceMetrics,
     /// Of the stream.
     pub streams: StreamMetrics,
+    /// Of the webhooks.
+    pub webhooks: WebhookMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -287,6 +290,7 @@ impl Metrics {
             )?,
             sources: SourceMetrics::new(&registry)?,
             streams: StreamMetrics::new(&registry)?,
+            webhooks: WebhookMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod inbox;
 pub mod load;
 pub mod lease;
+pub mod webhook;
 pub mod window;
 pub mod batch;
 pub mod commit;

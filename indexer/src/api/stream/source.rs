@@ -142,6 +142,15 @@ impl Source {
         Ok((standing, block))
     }
 
+    /// The line of a position.
+    ///
+    /// # Errors
+    /// [`SourceError::Gone`] when it is not one of this mirror.
+    pub async fn line(&self, position: Position) -> Result<LineRow, SourceError> {
+        let mut snapshot = Snapshot::open(&self.pool).await?;
+        known(&mut snapshot, position).await
+    }
+
     /// The lines behind a position, at most so many; a line of which a part was told comes first, again.
     ///
     /// # Errors
