@@ -19,6 +19,7 @@ use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 use stxworx_indexer::source::sync::repair::RepairSettings;
 use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
+use stxworx_indexer::webhook::WebhookSettings;
 
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
@@ -100,6 +101,10 @@ pub struct Config {
     pub api_listen: SocketAddr,
     /// Bounds of the streams.
     pub stream: StreamSettings,
+    /// How webhooks are sent.
+    pub webhooks: WebhookSettings,
+    /// For how long a secret of a webhook goes on signing that was replaced.
+    pub webhook_grace: Duration,
     /// Where metrics are scraped.
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
@@ -200,10 +205,16 @@ impl Config {
             api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
             stream: StreamSettings {
-                clients: values.integer::<u32>("stream.max_clients", 0, 100_000)? as usize,
-                queue: values.integer::<u32>("stream.queue_frames", 1, 100_000)? as usize,
+                clients: values.integer("stream.max_clients", 0, 100_000)?,
+                queue: values.integer("stream.queue_frames", 1, 100_000)?,
                 ..StreamSettings::default()
             },
+            webhooks: webhooks(&values)?,
+            webhook_grace: Duration::from_secs(values.integer(
+                "webhooks.secret_grace_s",
+                0,
+                2_592_000,
+            )?),
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
             node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),
@@ -260,6 +271,21 @@ fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
         urls,
     };
     Ok((!config.urls.is_empty()).then_some(config))
+}
+
+fn webhooks(values: &load::Values) -> Result<WebhookSettings, ConfigError> {
+    let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
+    Ok(WebhookSettings {
+        timeout: ms("webhooks.timeout_ms", 1, 600_000)?,
+        allow_private: match values.text("webhooks.allow_private")?.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => return Err(values.invalid("webhooks.allow_private", "\"true\" or \"false\"")),
+        },
+        first_pause: ms("webhooks.first_pause_ms", 1, 3_600_000)?,
+        longest_pause: ms("webhooks.longest_pause_ms", 1, 86_400_000)?,
+        lease: ms("webhooks.lease_ms", 100, 600_000)?,
+    })
 }
 
 fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {

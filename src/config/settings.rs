@@ -239,6 +239,42 @@ pub const SETTINGS: &[Setting] = &[
         "Frames that wait for a follower before the connection is cut. It comes back with its position.",
     ),
     setting(
+        "webhooks.allow_private",
+        Kind::Text,
+        "\"false\"",
+        "true: webhooks may go to private addresses and by plain http. For development: whoever may make one can then reach this network.",
+    ),
+    setting(
+        "webhooks.timeout_ms",
+        Kind::Integer,
+        "10000",
+        "How long a receiver may take for an answer, in ms.",
+    ),
+    setting(
+        "webhooks.first_pause_ms",
+        Kind::Integer,
+        "1000",
+        "Pause after the first failure of a delivery, in ms; it doubles with each further one.",
+    ),
+    setting(
+        "webhooks.longest_pause_ms",
+        Kind::Integer,
+        "600000",
+        "Longest pause between two attempts, in ms.",
+    ),
+    setting(
+        "webhooks.secret_grace_s",
+        Kind::Integer,
+        "86400",
+        "How long a secret that was replaced goes on signing beside the new one, in seconds.",
+    ),
+    setting(
+        "webhooks.lease_ms",
+        Kind::Integer,
+        "5000",
+        "How long another process waits for a sender that has gone silent before it takes over, in ms.",
+    ),
+    setting(
         "metrics.listen",
         Kind::Text,
         "\"127.0.0.1:3801\"",

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use stxworx_indexer::api::stream::Streams;
-use stxworx_indexer::api::{self, ApiState};
+use stxworx_indexer::api::{self, ApiState, WebhookRules};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
@@ -24,6 +24,7 @@ use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
 use stxworx_indexer::source::sync::run::Turn;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
+use stxworx_indexer::webhook::{NoClient, Webhooks};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub enum Role {
     Indexer,
     /// Serves reads.
     Api,
+    /// Sends webhooks.
+    Webhooks,
 }
 
 /// Why the daemon ended.
@@ -61,6 +64,9 @@ pub enum DaemonError {
     /// A source that is asked.
     #[error("a source cannot be used")]
     Source(#[from] SourceError),
+    /// The sender of webhooks.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] NoClient),
     /// The writer.
     #[error("the indexer stopped")]
     Pipeline(#[from] PipelineError),
@@ -149,7 +155,15 @@ impl Daemon {
         {
             daemon.start_audit(config, url)?;
         }
-        daemon.start_api(config, listeners.api);
+        if listeners.api.is_some() || roles.contains(&Role::Webhooks) {
+            let streams = daemon.start_streams(config);
+            if roles.contains(&Role::Webhooks) {
+                daemon.start_webhooks(config, Arc::clone(&streams));
+            }
+            daemon.start_api(config, listeners.api, Some(streams));
+        } else {
+            daemon.start_api(config, None, None);
+        }
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -232,7 +246,12 @@ impl Daemon {
         Ok(())
     }
 
-    fn start_api(&mut self, config: &Config, listener: Option<tokio::net::TcpListener>) {
+    fn start_api(
+        &mut self,
+        config: &Config,
+        listener: Option<tokio::net::TcpListener>,
+        streams: Option<Arc<Streams>>,
+    ) {
         let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
         let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
         self.tasks.spawn(async move {
@@ -241,7 +260,13 @@ impl Daemon {
         });
         let Some(listener) = listener else { return };
         let mut state = api_state(config, self.reader.clone(), live);
-        state.streams = self.start_streams(config);
+        if let Some(streams) = streams {
+            state.streams = streams;
+        }
+        state.webhooks = WebhookRules {
+            allow_private: config.webhooks.allow_private,
+            grace: config.webhook_grace,
+        };
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
             (
@@ -268,6 +293,22 @@ impl Daemon {
             ("the streams", Ok(()))
         });
         streams
+    }
+
+    fn start_webhooks(&mut self, config: &Config, streams: Arc<Streams>) {
+        let webhooks = Webhooks {
+            pool: self.writer.clone(),
+            streams,
+            settings: config.webhooks.clone(),
+            metrics: self.metrics.webhooks.clone(),
+            // The name that this process has in the other lease, too.
+            holder: Candidate::new(config.lease_ttl).holder,
+        };
+        let stop = self.cancel.clone();
+        self.tasks.spawn(async move {
+            let ended = webhooks.run(stop).await;
+            ("the webhooks", ended.map_err(Into::into))
+        });
     }
 
     fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {

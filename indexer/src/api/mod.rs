@@ -21,6 +21,7 @@ use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
     ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
+    WebhookRules,
 };
 
 use std::sync::Arc;

@@ -100,6 +100,24 @@ pub enum CorsOrigins {
     List(Vec<axum::http::HeaderValue>),
 }
 
+/// What operators may ask of webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookRules {
+    /// May an address lie inside this network, and be plain http?
+    pub allow_private: bool,
+    /// For how long a secret that was replaced goes on signing, unless something else is asked for.
+    pub grace: Duration,
+}
+
+impl Default for WebhookRules {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            grace: Duration::from_secs(86_400),
+        }
+    }
+}
+
 /// Everything the API needs. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -121,6 +139,8 @@ pub struct ApiState {
     pub lag: LagLimits,
     /// Who may read from a browser.
     pub cors: CorsOrigins,
+    /// What operators may ask of webhooks.
+    pub webhooks: WebhookRules,
     /// The streams. Those that a state begins with hear no notices and are not counted.
     pub streams: Arc<Streams>,
     /// Filled when the router is made, from the limits of that moment.
@@ -156,6 +176,7 @@ impl ApiState {
         );
         Self {
             streams,
+            webhooks: WebhookRules::default(),
             pool,
             admin: None,
             network,

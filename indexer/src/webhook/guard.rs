@@ -15,7 +15,9 @@ pub enum Refused {
     #[error("the address of a webhook must be {0}")]
     Form(&'static str),
     /// It leads inside.
-    #[error("the address {address} is {kind}; webhooks go to public addresses only (webhooks.allow_private)")]
+    #[error(
+        "the address {address} is {kind}; webhooks go to public addresses only (webhooks.allow_private)"
+    )]
     Inside {
         /// The address that was found.
         address: IpAddr,
@@ -89,7 +91,8 @@ fn allowed(address: IpAddr) -> Result<(), Refused> {
 /// # Errors
 /// When it is not called.
 pub fn check_url(text: &str, allow_private: bool) -> Result<Url, Refused> {
-    const FORM: &str = "https://HOST/PATH, at most 2000 bytes, without a name, password or fragment in it";
+    const FORM: &str =
+        "https://HOST/PATH, at most 2000 bytes, without a name, password or fragment in it";
     if text.len() > MAX_URL || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Refused::Form(FORM));
     }
@@ -158,19 +161,63 @@ mod tests {
     #[test]
     fn what_lies_inside_is_not_called() {
         for address in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.8.8.8", "169.254.169.254",
-            "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-            "198.51.100.1", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
-            "::", "::1", "::ffff:8.8.8.8", "::ffff:127.0.0.1", "::8.8.8.8", "64:ff9b::8.8.8.8", "fc00::1",
-            "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.8.8.8",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "::ffff:127.0.0.1",
+            "::8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
             "100::1",
         ] {
             assert!(inside(address.parse().unwrap()).is_some(), "{address}");
         }
         for address in [
-            "1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "126.255.255.255", "128.0.0.1", "169.253.1.1",
-            "172.15.0.1", "172.32.0.1", "192.167.1.1", "192.169.1.1", "198.17.0.1", "198.20.0.1", "223.255.255.255",
-            "2606:4700::1111", "2a00:1450::1", "2001:4860:4860::8888",
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.1",
+            "126.255.255.255",
+            "128.0.0.1",
+            "169.253.1.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.1.1",
+            "192.169.1.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860:4860::8888",
         ] {
             assert_eq!(inside(address.parse().unwrap()), None, "{address}");
         }
@@ -179,14 +226,32 @@ mod tests {
     #[test]
     fn addresses_have_one_form() {
         for text in [
-            "http://example.com/", "ftp://example.com/", "https://user@example.com/", "https://:p@example.com/",
-            "https://example.com/#x", "https://", "//example.com", "https://exa mple.com", "", "file:///etc/passwd",
-            "https://127.0.0.1/", "https://[::1]/", "https://[::ffff:10.0.0.1]/", "https://2130706433/",
-            "https://0x7f.1/", "https://0177.0.0.1/", "https://169.254.169.254/latest/meta-data", "https://0/",
+            "http://example.com/",
+            "ftp://example.com/",
+            "https://user@example.com/",
+            "https://:p@example.com/",
+            "https://example.com/#x",
+            "https://",
+            "//example.com",
+            "https://exa mple.com",
+            "",
+            "file:///etc/passwd",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://0/",
         ] {
             assert!(check_url(text, false).is_err(), "{text}");
         }
-        for text in ["https://example.com/hook?x=1", "https://example.com:8443/", "https://8.8.8.8/"] {
+        for text in [
+            "https://example.com/hook?x=1",
+            "https://example.com:8443/",
+            "https://8.8.8.8/",
+        ] {
             assert!(check_url(text, false).is_ok(), "{text}");
         }
         assert!(check_url("http://127.0.0.1:9/", true).is_ok());
@@ -204,7 +269,13 @@ mod tests {
         let open = Resolver {
             allow_private: true,
         };
-        assert!(!open.look_up("localhost".to_owned()).await.unwrap().is_empty());
+        assert!(
+            !open
+                .look_up("localhost".to_owned())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         let mixed = ["8.8.8.8:0".parse().unwrap(), "10.0.0.1:0".parse().unwrap()];
         assert!(judge(&mixed, false).is_err());
         assert!(judge(&mixed[..1], false).is_ok());

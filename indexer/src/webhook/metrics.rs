@@ -33,16 +33,25 @@ impl WebhookMetrics {
     /// When two metrics share a name, which a test excludes.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
-            webhooks: IntGaugeVec::new(Opts::new("stxworx_webhooks", "Webhooks, by state."), &["state"])?,
+            webhooks: IntGaugeVec::new(
+                Opts::new("stxworx_webhooks", "Webhooks, by state."),
+                &["state"],
+            )?,
             attempts: IntCounterVec::new(
-                Opts::new("stxworx_webhook_attempts_total", "Attempts at deliveries, by how they ended."),
+                Opts::new(
+                    "stxworx_webhook_attempts_total",
+                    "Attempts at deliveries, by how they ended.",
+                ),
                 &["outcome"],
             )?,
             dead: IntCounter::new(
                 "stxworx_webhook_given_up_total",
                 "Deliveries that were set aside as dead letters.",
             )?,
-            dead_letters: IntGauge::new("stxworx_webhook_dead_letters", "Dead letters that are there.")?,
+            dead_letters: IntGauge::new(
+                "stxworx_webhook_dead_letters",
+                "Dead letters that are there.",
+            )?,
             oldest_seconds: IntGauge::new(
                 "stxworx_webhook_oldest_seconds",
                 "How long the oldest delivery has waited; 0 for none.",

@@ -11,6 +11,8 @@ pub mod send;
 pub mod sign;
 mod worker;
 
+pub use worker::event_id;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::{STATES, WebhookMetrics};
+pub use self::send::NoClient;
 use self::send::Sender;
 use self::worker::Worker;
 use crate::api::stream::Streams;
@@ -101,7 +104,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), reqwest::Error> {
+    pub async fn run(self, stop: CancellationToken) -> Result<(), NoClient> {
         let sender = Sender::new(self.settings.timeout, self.settings.allow_private)?;
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
@@ -203,7 +206,8 @@ impl Webhooks {
         }
         let rows = store::active(&self.pool, MAX_WEBHOOKS).await?;
         let is_current = |id: &i64, running: &Running| {
-            let same = |row: &store::WebhookRow| row.id == *id && row.changed_at == running.changed_at;
+            let same =
+                |row: &store::WebhookRow| row.id == *id && row.changed_at == running.changed_at;
             !running.task.is_finished() && rows.iter().any(same)
         };
         let stale: Vec<i64> = workers

@@ -25,6 +25,13 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
+/// The client cannot be made: the machine lacks what TLS needs.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the HTTP client of the webhooks cannot be made; see whether the system has root certificates"
+)]
+pub struct NoClient(#[source] reqwest::Error);
+
 /// How attempts end, for the metrics.
 pub const OUTCOMES: [&str; 5] = ["delivered", "refused", "timeout", "unreachable", "blocked"];
 
@@ -55,7 +62,7 @@ impl Sender {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub fn new(timeout: Duration, allow_private: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(timeout: Duration, allow_private: bool) -> Result<Self, NoClient> {
         // One provider serves every client of the process; a second installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -66,7 +73,8 @@ impl Sender {
             .redirect(Policy::none())
             .no_proxy()
             .dns_resolver(std::sync::Arc::new(Resolver { allow_private }))
-            .build()?;
+            .build()
+            .map_err(NoClient)?;
         Ok(Self {
             client,
             allow_private,
@@ -173,11 +181,15 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let sender = Sender::new(Duration::from_secs(5), false).unwrap();
-        let attempt = sender.send(letter(&format!("https://localhost:{port}/secret"))).await;
+        let attempt = sender
+            .send(letter(&format!("https://localhost:{port}/secret")))
+            .await;
         assert_eq!(attempt.outcome, "blocked", "{attempt:?}");
         assert!(!attempt.error.unwrap().contains("secret"));
         assert!(listener.accept().is_err(), "somebody connected");
-        let attempt = sender.send(letter(&format!("https://127.0.0.1:{port}/"))).await;
+        let attempt = sender
+            .send(letter(&format!("https://127.0.0.1:{port}/")))
+            .await;
         assert_eq!(attempt.outcome, "blocked");
     }
 

@@ -88,10 +88,21 @@ mod tests {
         }
         assert!(!verify(&header, b"body", "whsec_other", 1_000, 300));
         assert!(!verify(&header, b"bodx", &secrets[0], 1_000, 300));
-        assert!(!verify(&header, b"body", &secrets[0], 1_301, 300), "too old");
+        assert!(
+            !verify(&header, b"body", &secrets[0], 1_301, 300),
+            "too old"
+        );
         let later = header.replace("t=1000", "t=1001");
         assert!(!verify(&later, b"body", &secrets[0], 1_001, 300));
-        for junk in ["", "t=", "t=1000", "v1=00", "t=x,v1=00", ",,,=", "t=1000,v1=zz"] {
+        for junk in [
+            "",
+            "t=",
+            "t=1000",
+            "v1=00",
+            "t=x,v1=00",
+            ",,,=",
+            "t=1000,v1=zz",
+        ] {
             assert!(!verify(junk, b"body", &secrets[0], 1_000, 300), "{junk}");
         }
     }

@@ -150,7 +150,11 @@ impl Worker {
         }
         let began = standing.position;
         for line in lines {
-            let told = if line.id.0 == began.line { began.part } else { 0 };
+            let told = if line.id.0 == began.line {
+                began.part
+            } else {
+                0
+            };
             let mut parts = source.parts(line);
             while let Some(part) = parts.next().await.map_err(SourceError::from)? {
                 if part.number <= told {
@@ -205,7 +209,10 @@ impl Worker {
     /// The mirror is not the one that was told of.
     async fn reset(&mut self) -> Result<Next, WorkError> {
         let webhook = self.row.id;
-        tracing::warn!(webhook, "the mirror was made anew; a webhook is told so, and begins anew");
+        tracing::warn!(
+            webhook,
+            "the mirror was made anew; a webhook is told so, and begins anew"
+        );
         self.standing = None;
         self.at_hand = None;
         let done = delivery::reset(&self.shared.pool, self.shared.epoch, webhook).await?;
@@ -261,7 +268,8 @@ impl Worker {
                 Some(frame) => ("frame", frame),
                 None if one.is_in_order() => return self.reset().await,
                 None => {
-                    let error = "its line is not there any more: the mirror was made anew".to_owned();
+                    let error =
+                        "its line is not there any more: the mirror was made anew".to_owned();
                     return self.set_aside(one, None, error).await;
                 }
             },
@@ -314,7 +322,8 @@ impl Worker {
             (error, code) => {
                 let error = error.unwrap_or_default();
                 // A test is asked for again by whoever wants to know.
-                let last = one.attempts.saturating_add(1) >= self.row.max_attempts || one.kind == "test";
+                let last =
+                    one.attempts.saturating_add(1) >= self.row.max_attempts || one.kind == "test";
                 if last {
                     return self.set_aside(one, code, error).await;
                 }
@@ -335,7 +344,8 @@ impl Worker {
         error: String,
     ) -> Result<Next, WorkError> {
         self.shared.metrics.dead.inc();
-        let pause = one.is_in_order() && self.row.on_failure == "pause";
+        // A receiver who does not know that all begins anew must not be told what follows.
+        let pause = one.is_in_order() && (self.row.on_failure == "pause" || one.kind == "reset");
         let (webhook, line, part) = (one.webhook_id, one.line, one.part);
         tracing::warn!(webhook, line, part, pause, error, "a delivery was given up");
         let over = self.end(one, &Ended::Dead { code, error, pause }).await?;

@@ -15,6 +15,7 @@ mod status;
 mod stream;
 mod sync;
 mod transactions;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -69,7 +70,15 @@ fn streams() -> OpenApiRouter<ApiState> {
 
 /// Routes for those who run the service. Each one names the role it wants.
 pub(super) fn administration() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::default().routes(routes!(audit_log::list))
+    OpenApiRouter::default()
+        .routes(routes!(audit_log::list))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::one, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::redrive))
+        .routes(routes!(webhooks::test))
 }
 
 /// Routes that answer under any load.

@@ -173,6 +173,7 @@ impl Follower {
 
     /// Hands out a part of a page, as fast as the follower takes it.
     async fn page(&mut self, part: &Part, out: &Sender<Out>) -> Result<(), End> {
+        let before = self.standing.clone();
         if !self.standing.take(part) {
             tracing::error!(position = %part.position, "a page does not follow on the one before");
             return Err(End::Cut(Cut::PositionGone));
@@ -187,7 +188,11 @@ impl Follower {
                 Ok(())
             }
             Ok(Err(_)) => Err(End::Left),
-            Err(_) => Err(End::Cut(Cut::Slow)),
+            Err(_) => {
+                // It was not told: who comes back gets it.
+                self.standing = before;
+                Err(End::Cut(Cut::Slow))
+            }
         }
     }
 
@@ -222,6 +227,7 @@ impl Follower {
             if part.position.rank() <= self.standing.position.rank() {
                 continue;
             }
+            let before = self.standing.clone();
             // In a stream of depth, feed and pages may have gone different ways round a fork.
             if !self.standing.take(&part) {
                 return None;
@@ -232,7 +238,10 @@ impl Follower {
             match out.try_send(Out::Frame(frame)) {
                 Ok(()) => self.streams.metrics.frames.inc(),
                 Err(TrySendError::Closed(_)) => return Some(End::Left),
-                Err(TrySendError::Full(_)) => return Some(End::Cut(Cut::Slow)),
+                Err(TrySendError::Full(_)) => {
+                    self.standing = before;
+                    return Some(End::Cut(Cut::Slow));
+                }
             }
         }
     }

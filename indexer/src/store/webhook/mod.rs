@@ -64,10 +64,7 @@ macro_rules! webhook_query {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn one(
-    connection: &mut PgConnection,
-    id: i64,
-) -> Result<Option<WebhookRow>, StoreError> {
+pub async fn one(connection: &mut PgConnection, id: i64) -> Result<Option<WebhookRow>, StoreError> {
     webhook_query!("where w.id = $1 for update of w", id)
         .fetch_optional(connection)
         .await
@@ -209,10 +206,13 @@ pub async fn add_secret(
     grace: Duration,
 ) -> Result<(), StoreError> {
     let grace_s = f64::from(u32::try_from(grace.as_secs()).unwrap_or(u32::MAX));
-    sqlx::query!("delete from webhook_secret where webhook_id = $1 and expires_at is not null", id)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::db("end the older secrets of a webhook"))?;
+    sqlx::query!(
+        "delete from webhook_secret where webhook_id = $1 and expires_at is not null",
+        id
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::db("end the older secrets of a webhook"))?;
     sqlx::query!(
         "update webhook_secret set expires_at = clock_timestamp() + make_interval(secs => $2)
          where webhook_id = $1",
