@@ -83,6 +83,9 @@ enum Command {
     /// Prepare the platform's contracts for a deployment.
     #[command(subcommand)]
     Contracts(ContractsCommand),
+    /// Make, list and revoke keys of the API, and sign tokens.
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -269,7 +272,7 @@ enum ConfigCommand {
     Example,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
         .parse()
@@ -278,7 +281,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => Some(number),
         "m" => number.checked_mul(60),
         "h" => number.checked_mul(3600),
-        unit => return Err(format!("{unit:?} is no unit of time; write 60s, 5m or 1h")),
+        "d" => number.checked_mul(24 * 3600),
+        unit => {
+            return Err(format!(
+                "{unit:?} is no unit of time; write 60s, 5m, 1h or 30d"
+            ));
+        }
     };
     seconds
         .map(Duration::from_secs)
@@ -391,6 +399,7 @@ async fn dispatch(
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
+        Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

@@ -103,6 +103,12 @@ pub struct Metrics {
     pub api_source_websocket: IntGauge,
     /// Hints of new blocks that came by it.
     pub api_source_hints: IntCounter,
+    /// Requests to the API that were refused to whoever sent them, by reason.
+    pub api_refused: IntCounterVec,
+    /// Connections to the API.
+    pub api_connections: IntGauge,
+    /// Connections that the API ended, by reason.
+    pub api_connections_ended: IntCounterVec,
     /// 1 for the stage the writer is in.
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
@@ -266,6 +272,17 @@ impl Metrics {
                 "stxworx_api_source_hints_total",
                 "Hints of new blocks that came by websocket.",
             )?,
+            api_refused: counters(
+                "stxworx_api_refused_total",
+                "Requests to the API that were refused to whoever sent them.",
+                "reason",
+            )?,
+            api_connections: gauge("stxworx_api_connections", "Connections to the API.")?,
+            api_connections_ended: counters(
+                "stxworx_api_connections_ended_total",
+                "Connections that the API ended or turned away.",
+                "reason",
+            )?,
             stage: gauges(
                 "stxworx_stage",
                 "1 for the stage that the writer is in.",
@@ -302,6 +319,12 @@ impl Metrics {
         }
         for verdict in ["agrees", "differs", "unavailable"] {
             metrics.audit_results.with_label_values(&[verdict]);
+        }
+        for reason in ["rate_address", "rate_key", "unauthorized"] {
+            metrics.api_refused.with_label_values(&[reason]);
+        }
+        for reason in ["idle", "evicted", "full"] {
+            metrics.api_connections_ended.with_label_values(&[reason]);
         }
         metrics.api_source_requests.with_label_values(&["ok"]);
         for cause in API_TROUBLES {

@@ -3,6 +3,7 @@
 //! One table ([`SETTINGS`]) holds every setting with its meaning, unit, default and environment
 //! variable; the example file, the dump, the check for unknown keys and the documentation come from it.
 
+mod api;
 mod load;
 mod settings;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
 use stxworx_indexer::webhook::WebhookSettings;
 
+pub use api::{ApiSettings, TokenSettings, TokenSetupError};
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
 
@@ -105,6 +107,8 @@ pub struct Config {
     pub webhooks: WebhookSettings,
     /// For how long a secret of a webhook goes on signing that was replaced.
     pub webhook_grace: Duration,
+    /// How the API is served. Holds a secret.
+    pub api: ApiSettings,
     /// Where metrics are scraped.
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
@@ -215,6 +219,7 @@ impl Config {
                 0,
                 2_592_000,
             )?),
+            api: ApiSettings::read(&values)?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
             node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),
@@ -277,11 +282,7 @@ fn webhooks(values: &load::Values) -> Result<WebhookSettings, ConfigError> {
     let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
     Ok(WebhookSettings {
         timeout: ms("webhooks.timeout_ms", 1, 600_000)?,
-        allow_private: match values.text("webhooks.allow_private")?.as_str() {
-            "true" => true,
-            "false" => false,
-            _ => return Err(values.invalid("webhooks.allow_private", "\"true\" or \"false\"")),
-        },
+        allow_private: values.boolean("webhooks.allow_private")?,
         first_pause: ms("webhooks.first_pause_ms", 1, 3_600_000)?,
         longest_pause: ms("webhooks.longest_pause_ms", 1, 86_400_000)?,
         lease: ms("webhooks.lease_ms", 100, 600_000)?,

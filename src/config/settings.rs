@@ -9,6 +9,8 @@ pub enum Kind {
     Text,
     /// A whole number.
     Integer,
+    /// True or false.
+    Boolean,
     /// A list of texts; separated by commas in the environment.
     List,
 }
@@ -227,6 +229,97 @@ pub const SETTINGS: &[Setting] = &[
         "Where the HTTP API listens.",
     ),
     setting(
+        "api.administrative",
+        Kind::Boolean,
+        "true",
+        "Serve administrative routes, which write. false: for a process that reads from a replica.",
+    ),
+    setting(
+        "api.require_key",
+        Kind::Boolean,
+        "false",
+        "Answer reads only to those who send a key or a token.",
+    ),
+    setting(
+        "api.cors_origins",
+        Kind::List,
+        "[\"*\"]",
+        "Origins whose pages may ask from a browser, for instance https://app.example.org; \"*\" for every origin.",
+    ),
+    setting(
+        "api.trusted_proxies",
+        Kind::List,
+        "[]",
+        "Addresses or ranges of proxies whose X-Forwarded-For is believed, for instance 127.0.0.1 or 10.0.0.0/8.",
+    ),
+    setting(
+        "api.address_rate_per_second",
+        Kind::Integer,
+        "1000",
+        "Requests per second of one address (of IPv6: one /64) that sends no key, in the long run; 0 for no limit.",
+    ),
+    setting(
+        "api.address_burst",
+        Kind::Integer,
+        "5000",
+        "Requests of one address at once, after a pause.",
+    ),
+    setting(
+        "api.key_rate_per_second",
+        Kind::Integer,
+        "5000",
+        "Requests per second with one key, or of one subject of tokens, in the long run; 0 for no limit.",
+    ),
+    setting(
+        "api.key_burst",
+        Kind::Integer,
+        "20000",
+        "Requests with one key at once, after a pause.",
+    ),
+    setting(
+        "api.max_connections",
+        Kind::Integer,
+        "4096",
+        "Connections at once. When all are taken, the one that has been idle for longest makes room.",
+    ),
+    setting(
+        "api.idle_timeout_ms",
+        Kind::Integer,
+        "60000",
+        "How long nothing may move on a connection before it is closed, in ms.",
+    ),
+    setting(
+        "api.header_timeout_ms",
+        Kind::Integer,
+        "10000",
+        "How long the headers of a request may take, in ms.",
+    ),
+    Setting {
+        key: "api.jwt_secret",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "Secret of signed tokens (JWT, HS256), at least 32 bytes. Empty: such tokens are not accepted.",
+        secret: true,
+    },
+    setting(
+        "api.jwt_public_key_file",
+        Kind::Text,
+        "\"\"",
+        "File with an Ed25519 public key in PEM: tokens signed with its private key (JWT, EdDSA) are accepted. Empty: they are not.",
+    ),
+    setting(
+        "api.jwt_issuer",
+        Kind::Text,
+        "\"stxworx\"",
+        "The claim `iss` that a token must have.",
+    ),
+    setting(
+        "api.jwt_audience",
+        Kind::Text,
+        "\"stxworx-api\"",
+        "The claim `aud` that a token must have.",
+    ),
+    setting(
         "stream.max_clients",
         Kind::Integer,
         "1000",
@@ -240,8 +333,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "webhooks.allow_private",
-        Kind::Text,
-        "\"false\"",
+        Kind::Boolean,
+        "false",
         "true: webhooks may go to private addresses and by plain http. For development: whoever may make one can then reach this network.",
     ),
     setting(

@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+mod serve;
 pub mod sources;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use stxworx_indexer::api::access::AccessRules;
 use stxworx_indexer::api::stream::Streams;
 use stxworx_indexer::api::{self, ApiState, WebhookRules};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
@@ -29,10 +31,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, TokenSetupError};
 pub use database::{Database, DatabaseError};
 pub use listen::ListenError;
 pub use live::ProcessLive;
+pub use serve::{ServeLimits, ServeMetrics};
 pub use sources::SourceError;
 
 /// A part of the daemon that can run in a process of its own.
@@ -61,6 +64,9 @@ pub enum DaemonError {
     /// The node's address.
     #[error("node.rpc_url cannot be used")]
     Node(#[from] NodeError),
+    /// A key of tokens.
+    #[error("tokens cannot be checked")]
+    Tokens(#[from] TokenSetupError),
     /// A source that is asked.
     #[error("a source cannot be used")]
     Source(#[from] SourceError),
@@ -109,6 +115,8 @@ pub struct Daemon {
 
 /// How long roles may take to end once asked.
 const GRACE: Duration = Duration::from_secs(10);
+/// Connections for the API's administrative routes. They are opened when they are needed.
+const ADMIN_CONNECTIONS: u32 = 3;
 /// How long a connection to the database is waited for before a line is logged again.
 const DATABASE_NOTICE: Duration = Duration::from_secs(2);
 
@@ -155,15 +163,12 @@ impl Daemon {
         {
             daemon.start_audit(config, url)?;
         }
-        if listeners.api.is_some() || roles.contains(&Role::Webhooks) {
-            let streams = daemon.start_streams(config);
-            if roles.contains(&Role::Webhooks) {
-                daemon.start_webhooks(config, Arc::clone(&streams));
-            }
-            daemon.start_api(config, listeners.api, Some(streams));
-        } else {
-            daemon.start_api(config, None, None);
+        let talks = listeners.api.is_some() || roles.contains(&Role::Webhooks);
+        let streams = talks.then(|| daemon.start_streams(config));
+        if let Some(streams) = streams.as_ref().filter(|_| roles.contains(&Role::Webhooks)) {
+            daemon.start_webhooks(config, Arc::clone(streams));
         }
+        daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -249,16 +254,19 @@ impl Daemon {
     fn start_api(
         &mut self,
         config: &Config,
+        url: &str,
         listener: Option<tokio::net::TcpListener>,
         streams: Option<Arc<Streams>>,
-    ) {
+    ) -> Result<(), DaemonError> {
         let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
         let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
         self.tasks.spawn(async move {
             watch.watch(pool, stop).await;
             ("the watch", Ok(()))
         });
-        let Some(listener) = listener else { return };
+        let Some(listener) = listener else {
+            return Ok(());
+        };
         let mut state = api_state(config, self.reader.clone(), live);
         if let Some(streams) = streams {
             state.streams = streams;
@@ -267,15 +275,26 @@ impl Daemon {
             allow_private: config.webhooks.allow_private,
             grace: config.webhook_grace,
         };
-        let stop = self.cancel.clone();
+        let rules = AccessRules {
+            tokens: config.api.tokens.verifier()?,
+            ..config.api.rules.clone()
+        };
+        let refused = self.metrics.api_refused.clone();
+        state.access = Arc::new(api::access::Access::new(rules, Some(refused)));
+        state.cors = config.api.cors.clone();
+        if config.api.administrative {
+            state.admin = Some(store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?);
+        }
+        let metrics = ServeMetrics {
+            open: self.metrics.api_connections.clone(),
+            ended: self.metrics.api_connections_ended.clone(),
+        };
+        let (limits, stop) = (config.api.serve, self.cancel.clone());
         self.tasks.spawn(async move {
-            (
-                "the api",
-                listen::serve(listener, api::router(state), stop)
-                    .await
-                    .map_err(Into::into),
-            )
+            serve::serve(listener, api::router(state), limits, metrics, stop).await;
+            ("the api", Ok(()))
         });
+        Ok(())
     }
 
     fn start_streams(&mut self, config: &Config) -> Arc<Streams> {

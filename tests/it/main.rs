@@ -7,6 +7,7 @@
 
 mod support;
 
+mod access;
 mod fixtures;
 mod forks;
 mod restart;

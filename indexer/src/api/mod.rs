@@ -7,6 +7,7 @@
 pub mod access;
 mod cursor;
 mod error;
+mod forms;
 mod layers;
 mod params;
 mod reader;
@@ -20,7 +21,7 @@ mod view;
 use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
-    ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, RenderClarity,
+    ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, NoOrigin, RenderClarity,
     WebhookRules,
 };
 
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use tokio::sync::Semaphore;
-use utoipa::OpenApi as _;
+use utoipa::{Modify as _, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The document around the routes; these add themselves.
@@ -58,10 +59,12 @@ use utoipa_axum::router::OpenApiRouter;
 struct Document;
 
 fn documented(state: &ApiState) -> OpenApiRouter<ApiState> {
+    let bounded = middleware::from_fn_with_state(state.clone(), layers::bounded);
+    let known = middleware::from_fn_with_state(state.clone(), access::known);
+    let guarded = routes::reading().merge(routes::administration());
     OpenApiRouter::with_openapi(Document::openapi())
-        .merge(routes::reading().merge(routes::administration()).layer(
-            middleware::from_fn_with_state(state.clone(), layers::bounded),
-        ))
+        // The last layer is the outermost: who asks too often takes no slot from others.
+        .merge(guarded.layer(bounded).layer(known))
         .merge(routes::open())
 }
 
@@ -78,5 +81,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(routes::reading().into_openapi());
     document.merge(routes::administration().into_openapi());
     document.merge(routes::open().into_openapi());
+    forms::Forms.modify(&mut document);
     document
 }

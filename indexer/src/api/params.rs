@@ -17,8 +17,8 @@ use crate::store::read::Order;
 pub const DEFAULT_LIMIT: u32 = 50;
 /// Rows on a page at most.
 pub const MAX_LIMIT: u32 = 200;
-/// Longest text of a filter or an entity.
-const MAX_TEXT: usize = 400;
+/// Longest text of a filter or an entity, in characters.
+pub(super) const MAX_TEXT: usize = 400;
 
 /// The query of a request, with what else decides about the answer: the path and `if-none-match`.
 #[derive(Debug)]
@@ -153,8 +153,9 @@ pub fn txid(name: &str, text: &str) -> Result<TxId, ApiError> {
 
 /// A free text from a path or a filter.
 pub fn text<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
-    if value.is_empty() || value.len() > MAX_TEXT || value.chars().any(char::is_control) {
-        let expected = format!("a text of 1 to {MAX_TEXT} bytes without control characters");
+    let fits = (1..=MAX_TEXT).contains(&value.chars().count());
+    if !fits || value.chars().any(char::is_control) {
+        let expected = format!("a text of 1 to {MAX_TEXT} characters without control characters");
         return Err(ApiError::parameter(name, value, expected));
     }
     Ok(value)

@@ -144,6 +144,16 @@ impl Reader {
         cursor.map_or(Ok(start), |text| Ok(self.decode::<K>(text)?.key))
     }
 
+    /// The cursor behind a row of something that no fork changes, which is there before the first block is.
+    pub fn cursor_unbound<K: Key>(&self, key: K) -> String {
+        let cursor = Cursor {
+            tip: [0; 32],
+            height: 0,
+            key,
+        };
+        cursor.encode(&self.scope)
+    }
+
     fn decode<K: Key>(&self, text: &str) -> Result<Cursor<K>, ApiError> {
         Cursor::decode(text, &self.scope).ok_or_else(|| {
             ApiError::new(

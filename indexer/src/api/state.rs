@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{Access, AccessRules};
 use super::error::{ApiError, ErrorCode};
 use super::stream::metrics::StreamMetrics;
 use super::stream::{StreamSettings, Streams};
@@ -55,8 +56,12 @@ pub struct Limits {
     pub concurrent_requests: usize,
     /// Time a request may take.
     pub request_timeout: Duration,
-    /// Largest request body in bytes. No route reads a body.
+    /// Largest request body in bytes.
     pub body_bytes: usize,
+    /// Longest path with its query, in bytes.
+    pub uri_bytes: usize,
+    /// Largest headers in bytes, names and values together.
+    pub header_bytes: usize,
 }
 
 impl Default for Limits {
@@ -65,6 +70,8 @@ impl Default for Limits {
             concurrent_requests: 256,
             request_timeout: Duration::from_secs(15),
             body_bytes: 16 * 1024,
+            uri_bytes: 8 * 1024,
+            header_bytes: 16 * 1024,
         }
     }
 }
@@ -93,7 +100,7 @@ impl Default for LagLimits {
 /// Who may read from a browser.
 #[derive(Debug, Clone, Default)]
 pub enum CorsOrigins {
-    /// Every origin: the data is public and no credentials are accepted.
+    /// Every origin: keys and tokens are in headers that no browser sends by itself.
     #[default]
     Any,
     /// These origins only.
@@ -118,6 +125,36 @@ impl Default for WebhookRules {
     }
 }
 
+/// Not an origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no origin like https://app.example.org, without a path")]
+pub struct NoOrigin(pub String);
+
+impl CorsOrigins {
+    /// Reads a list of origins; `*` among them stands for every one.
+    ///
+    /// # Errors
+    /// Names the first one that is none.
+    pub fn parse(origins: &[String]) -> Result<Self, NoOrigin> {
+        if origins.iter().any(|origin| origin == "*") {
+            return Ok(Self::Any);
+        }
+        let read = |origin: &String| {
+            let rest = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            rest.filter(|host| !host.is_empty() && !host.contains('/'))
+                .and_then(|_| axum::http::HeaderValue::from_str(origin).ok())
+                .ok_or_else(|| NoOrigin(origin.clone()))
+        };
+        origins
+            .iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self::List)
+    }
+}
+
 /// Everything the API needs. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -125,6 +162,8 @@ pub struct ApiState {
     pub pool: PgPool,
     /// Connections that may write, for administrative routes; none where this process serves none.
     pub admin: Option<PgPool>,
+    /// Who may ask, and how often.
+    pub access: Arc<Access>,
     /// The network that this process is configured for.
     pub network: String,
     /// Renders Clarity values.
@@ -179,6 +218,7 @@ impl ApiState {
             webhooks: WebhookRules::default(),
             pool,
             admin: None,
+            access: Arc::new(Access::new(AccessRules::default(), None)),
             network,
             render,
             finality_burn_blocks,

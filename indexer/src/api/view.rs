@@ -71,7 +71,7 @@ pub struct ClarityView {
     /// Consensus serialisation.
     pub hex: String,
     /// The same as JSON; null when it cannot be decoded.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub decoded: Option<serde_json::Value>,
 }
 

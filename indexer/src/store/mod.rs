@@ -11,6 +11,7 @@ pub mod market;
 pub mod migrate;
 pub mod evidence;
 pub mod inbox;
+pub mod keys;
 pub mod load;
 pub mod lease;
 pub mod webhook;

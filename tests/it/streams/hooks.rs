@@ -220,7 +220,7 @@ impl Taken {
 
 fn settings() -> stxworx::config::Config {
     config(&[
-        ("webhooks.allow_private", "\"true\""),
+        ("webhooks.allow_private", "true"),
         ("webhooks.timeout_ms", "2000"),
         ("webhooks.first_pause_ms", "5"),
         ("webhooks.longest_pause_ms", "20"),

@@ -142,7 +142,7 @@ fn followers_and_receivers_end_with_what_the_mirror_shows() {
                 &format!("{:?}", follow.principals.iter().collect::<Vec<_>>()),
             ),
             ("chain.finality_burn_blocks", "6"),
-            ("webhooks.allow_private", "\"true\""),
+            ("webhooks.allow_private", "true"),
             ("webhooks.timeout_ms", "300"),
             ("webhooks.first_pause_ms", "5"),
             ("webhooks.longest_pause_ms", "50"),

@@ -92,7 +92,7 @@ pub(super) async fn list(
     let last = found.rows.last().filter(|_| found.more).map(|row| row.id.0);
     let next = last
         .and_then(|n| i64::try_from(n).ok())
-        .and_then(|n| reader.cursor_behind(n));
+        .map(|n| reader.cursor_unbound(n));
     let data: Vec<ActionView> = found.rows.into_iter().map(Into::into).collect();
     Ok(reader.page(data, next))
 }

@@ -191,7 +191,9 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
     if let Some(contract) = contract {
         filter.contract = transaction::principal_id(reader.connection(), contract).await?;
         if filter.contract.is_none() {
-            // No row names it, so nothing of it can have been mirrored.
+            // No row names it, so nothing of it can have been mirrored. A cursor is judged all the same.
+            let cursor = page_params.cursor.as_deref();
+            reader.walk::<EventKey>(cursor, (0, (0, 0))).await?;
             return Ok(reader.page(Vec::<EventView>::new(), None));
         }
     }

@@ -166,6 +166,12 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
         limit: page.limit,
     };
     let mut reader = Reader::open(&state, &params).await?;
+    let end = if filter.order == Order::Asc {
+        -1
+    } else {
+        i32::MAX
+    };
+    filter.after = reader.walk(page.cursor.as_deref(), (end, end)).await?;
     if let Some(contract) = contract {
         filter.contract = transaction::principal_id(reader.connection(), contract).await?;
         if filter.contract.is_none() {
@@ -173,12 +179,6 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
             return Ok(reader.page(Vec::<TransactionView>::new(), None));
         }
     }
-    let end = if filter.order == Order::Asc {
-        -1
-    } else {
-        i32::MAX
-    };
-    filter.after = reader.walk(page.cursor.as_deref(), (end, end)).await?;
     filter.to = filter.to.min(reader.bound());
     let found = transaction::page(reader.connection(), &filter).await?;
     let next = found.rows.last().filter(|_| found.more).and_then(|row| {
