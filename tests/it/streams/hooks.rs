@@ -57,6 +57,8 @@ struct Taken {
     failed: usize,
     resets: usize,
     tests: usize,
+    /// Letters that the newest of several secrets signed.
+    by_new: usize,
     /// Every answer is this, if it is set.
     always: Option<u16>,
 }
@@ -109,14 +111,19 @@ impl Receiver {
     }
 
     pub fn assert_believes(&self, states: &BTreeMap<(String, String), Json>) {
+        assert!(
+            self.taken.lock().unwrap().by_new > 0,
+            "the new secret signed nothing"
+        );
         assert_eq!(self.taken.lock().unwrap().beliefs.states, *states);
     }
 
     pub fn summary(&self) -> String {
         let taken = self.taken.lock().unwrap();
         format!(
-            "{} letters in {} attempts, {} failed, {} came again",
+            "{} letters ({} of them signed by the new secret, too) in {} attempts, {} failed, {} came again",
             taken.seen.len(),
+            taken.by_new,
             taken.attempts,
             taken.failed,
             taken.doubled
@@ -196,6 +203,7 @@ impl Taken {
             let good = sign::verify(signature, body, secret, now.as_secs(), 300);
             let is_new = self.secrets.len() > 1 && Some(secret) == self.secrets.last();
             assert!(good || is_new, "{signature}");
+            self.by_new += usize::from(good && is_new);
         }
         let json: Json = serde_json::from_slice(body).unwrap();
         let id = json["id"].as_str().unwrap();
@@ -218,7 +226,7 @@ impl Taken {
     }
 }
 
-fn settings() -> stxworx::config::Config {
+pub fn settings() -> stxworx::config::Config {
     config(&[
         ("webhooks.allow_private", "true"),
         ("webhooks.timeout_ms", "2000"),

@@ -1,13 +1,16 @@
 //! Coming back, bad questions, and followers that are too slow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use stxworx::post::Order;
+use stxworx_clarity::rng::SeededRng;
 use stxworx_indexer::api::stream::filter::Filter;
 use stxworx_indexer::api::stream::follow::{Follower, Out};
 use stxworx_indexer::api::stream::frame::Cut;
 use stxworx_indexer::api::stream::metrics::{StreamMetrics, Transport};
+use stxworx_indexer::api::stream::position::Position;
 use stxworx_indexer::api::stream::source::{Standing, Wanted};
 use stxworx_indexer::api::stream::{StreamSettings, Streams};
 use stxworx_indexer::store::{self, Access};
@@ -311,6 +314,95 @@ fn nobody_needs_a_chain_to_follow_it() {
         app.post(small_chain().entries(), Order::default()).await;
         let first = stream.frame().await;
         assert_eq!(first["kind"], "applied");
+        app.stop().await.unwrap();
+        db.drop().await;
+    });
+}
+
+/// Whatever a follower does - hang up, take too slowly, ask with another queue - the frames that it takes, joined, are
+/// those of the outbox: none is missing, and none comes twice.
+#[test]
+fn hanging_up_and_being_cut_loses_and_doubles_nothing() {
+    run(async {
+        let (db, small) = (TestDb::new().await, small_chain());
+        let app = App::start(&db, &config(&[])).await;
+        app.post(small.entries(), Order::default()).await;
+        let large = busy(&small.chain, small.fork.last().unwrap(), 400).build();
+        app.post(vec![large.entry()], Order::default()).await;
+        settled(&db).await;
+        let expected: Vec<String> = all(&app, &db)
+            .await
+            .iter()
+            .map(|frame| frame["position"].as_str().unwrap().to_owned())
+            .collect();
+        let reader = store::pool(&db.url, Access::Read, 4).unwrap();
+        let mut rng = SeededRng::new(77);
+        for round in 0..30 {
+            let settings = StreamSettings {
+                queue: usize::try_from(rng.between(1, 4)).unwrap(),
+                patience: Duration::from_millis(20),
+                ..StreamSettings::default()
+            };
+            let queue = settings.queue;
+            let stop = CancellationToken::new();
+            let metrics = StreamMetrics::unregistered();
+            let streams =
+                Streams::new(reader.clone(), |_| None, 6, settings, metrics, stop.clone());
+            let mut standing = Standing::START;
+            let mut taken: Vec<String> = Vec::new();
+            while taken.len() < expected.len() {
+                let (sender, mut receiver) = tokio::sync::mpsc::channel(queue);
+                let follower = Follower {
+                    streams: Arc::clone(&streams),
+                    wanted: Wanted {
+                        filter: Filter::default(),
+                        depth: 0,
+                    },
+                    standing,
+                    transport: Transport::Ws,
+                    place: streams.admit().unwrap(),
+                };
+                let task = tokio::spawn(follower.run(sender));
+                let mut patience = rng.between(1, 6);
+                let mut last = taken.last().cloned();
+                while let Some(out) = receiver.recv().await {
+                    match out {
+                        Out::Frame(frame) => {
+                            let json: Json = serde_json::from_slice(&frame.json).unwrap();
+                            let position = json["position"].as_str().unwrap().to_owned();
+                            taken.push(position.clone());
+                            last = Some(position);
+                        }
+                        Out::Beat(position) => last = Some(position.to_string()),
+                        Out::Cut(reason, position) => {
+                            assert_eq!(reason, Cut::Slow);
+                            let stood = last.clone().unwrap_or_else(|| "0".to_owned());
+                            assert_eq!(position.to_string(), stood, "round {round}");
+                            break;
+                        }
+                    }
+                    patience -= 1;
+                    if patience == 0 || taken.len() == expected.len() {
+                        // Sometimes it sleeps until it is cut, and sometimes it just goes.
+                        if rng.between(0, 1) == 0 {
+                            break;
+                        }
+                        patience = 1_000;
+                        tokio::time::sleep(Duration::from_millis(30)).await;
+                        if taken.len() == expected.len() {
+                            break;
+                        }
+                    }
+                }
+                drop(receiver);
+                task.await.unwrap();
+                let position = last.map_or(Position::START, |text| text.parse().unwrap());
+                standing = streams.source(0).resume(position).await.unwrap().0;
+            }
+            assert_eq!(taken, expected, "round {round}");
+            stop.cancel();
+        }
+        reader.close().await;
         app.stop().await.unwrap();
         db.drop().await;
     });

@@ -143,14 +143,14 @@ fn followers_and_receivers_end_with_what_the_mirror_shows() {
             ),
             ("chain.finality_burn_blocks", "6"),
             ("webhooks.allow_private", "true"),
-            ("webhooks.timeout_ms", "300"),
+            ("webhooks.timeout_ms", "100"),
             ("webhooks.first_pause_ms", "5"),
             ("webhooks.longest_pause_ms", "50"),
             ("webhooks.lease_ms", "300"),
         ]);
         let mut app = App::start(&db, &settings).await;
         let (address, api) = watch::channel(app.addresses.api.unwrap());
-        let receiver = Receiver::start(5).await;
+        let receiver = Receiver::start(4).await;
         let secret = hook(&db, &receiver.url(), "{}", "seen", "skip", 1_000).await;
         receiver.trust(&secret);
         let consumers = [

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::view::{
-    ChangedWebhook, DeliveryView, From_, NewWebhook, Plain, PlainPage, Rotation, WebhookView,
+    Beginning, ChangedWebhook, DeliveryView, NewWebhook, Plain, PlainPage, Rotation, WebhookView,
     WithSecret, body, delivery_name, logged,
 };
 use crate::api::access::{Caller, Operator, Refusals};
@@ -92,8 +92,8 @@ pub(super) async fn create(
     }
     let depth = depth_of(&wish.min_finality, state.streams.final_depth).unwrap_or(0);
     let position = match new.from {
-        From_::Start => Position::START,
-        From_::Now => state.streams.source(depth).newest().await?.position,
+        Beginning::Start => Position::START,
+        Beginning::Now => state.streams.source(depth).newest().await?.position,
     };
     let secret = new_secret()?;
     let mut tx = admin::begin(pool).await.map_err(failed)?;

@@ -162,7 +162,7 @@ pub fn delivery_name(name: &str, text: &str) -> Result<(i64, i32), ApiError> {
 /// Where a new webhook begins.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum From_ {
+pub enum Beginning {
     /// With what comes next.
     #[default]
     Now,
@@ -190,7 +190,7 @@ pub struct NewWebhook {
     max_attempts: Option<i32>,
     /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror.
     #[serde(default)]
-    pub from: From_,
+    pub from: Beginning,
 }
 
 /// A change of a webhook; what is left out stays.
