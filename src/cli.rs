@@ -215,7 +215,7 @@ pub struct DevnetArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Which parts to run, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api, Role::Webhooks])]
     pub roles: Vec<Role>,
 }
 

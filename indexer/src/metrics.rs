@@ -12,7 +12,9 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::api::stream::metrics::StreamMetrics;
 use crate::source::metrics::SourceMetrics;
+use crate::webhook::metrics::WebhookMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,10 @@ pub struct Metrics {
     pub lease_changes: IntCounterVec,
     /// Of the sources that are asked.
     pub sources: SourceMetrics,
+    /// Of the stream.
+    pub streams: StreamMetrics,
+    /// Of the webhooks.
+    pub webhooks: WebhookMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -300,6 +306,8 @@ impl Metrics {
                 "what",
             )?,
             sources: SourceMetrics::new(&registry)?,
+            streams: StreamMetrics::new(&registry)?,
+            webhooks: WebhookMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

@@ -14,11 +14,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stxworx_indexer::api::stream::StreamSettings;
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 use stxworx_indexer::source::sync::repair::RepairSettings;
 use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
+use stxworx_indexer::webhook::WebhookSettings;
 
 pub use api::{ApiSettings, TokenSettings, TokenSetupError};
 pub use load::{ConfigError, Sources};
@@ -99,6 +101,12 @@ pub struct Config {
     pub lease_ttl: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
+    /// Bounds of the streams.
+    pub stream: StreamSettings,
+    /// How webhooks are sent.
+    pub webhooks: WebhookSettings,
+    /// For how long a secret of a webhook goes on signing that was replaced.
+    pub webhook_grace: Duration,
     /// How the API is served. Holds a secret.
     pub api: ApiSettings,
     /// Where metrics are scraped.
@@ -200,6 +208,17 @@ impl Config {
             api_source: api_source(&values)?,
             api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
+            stream: StreamSettings {
+                clients: values.integer("stream.max_clients", 0, 100_000)?,
+                queue: values.integer("stream.queue_frames", 1, 100_000)?,
+                ..StreamSettings::default()
+            },
+            webhooks: webhooks(&values)?,
+            webhook_grace: Duration::from_secs(values.integer(
+                "webhooks.secret_grace_s",
+                0,
+                2_592_000,
+            )?),
             api: ApiSettings::read(&values)?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
@@ -257,6 +276,17 @@ fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
         urls,
     };
     Ok((!config.urls.is_empty()).then_some(config))
+}
+
+fn webhooks(values: &load::Values) -> Result<WebhookSettings, ConfigError> {
+    let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
+    Ok(WebhookSettings {
+        timeout: ms("webhooks.timeout_ms", 1, 600_000)?,
+        allow_private: values.boolean("webhooks.allow_private")?,
+        first_pause: ms("webhooks.first_pause_ms", 1, 3_600_000)?,
+        longest_pause: ms("webhooks.longest_pause_ms", 1, 86_400_000)?,
+        lease: ms("webhooks.lease_ms", 100, 600_000)?,
+    })
 }
 
 fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use stxworx_indexer::api::access::AccessRules;
-use stxworx_indexer::api::{self, ApiState};
+use stxworx_indexer::api::stream::Streams;
+use stxworx_indexer::api::{self, ApiState, WebhookRules};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
@@ -25,6 +26,7 @@ use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
 use stxworx_indexer::source::sync::run::Turn;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
+use stxworx_indexer::webhook::{NoClient, Webhooks};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,8 @@ pub enum Role {
     Indexer,
     /// Serves reads.
     Api,
+    /// Sends webhooks.
+    Webhooks,
 }
 
 /// Why the daemon ended.
@@ -66,6 +70,9 @@ pub enum DaemonError {
     /// A source that is asked.
     #[error("a source cannot be used")]
     Source(#[from] SourceError),
+    /// The sender of webhooks.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] NoClient),
     /// The writer.
     #[error("the indexer stopped")]
     Pipeline(#[from] PipelineError),
@@ -156,7 +163,12 @@ impl Daemon {
         {
             daemon.start_audit(config, url)?;
         }
-        daemon.start_api(config, url, listeners.api)?;
+        let talks = listeners.api.is_some() || roles.contains(&Role::Webhooks);
+        let streams = talks.then(|| daemon.start_streams(config));
+        if let Some(streams) = streams.as_ref().filter(|_| roles.contains(&Role::Webhooks)) {
+            daemon.start_webhooks(config, Arc::clone(streams));
+        }
+        daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -244,6 +256,7 @@ impl Daemon {
         config: &Config,
         url: &str,
         listener: Option<tokio::net::TcpListener>,
+        streams: Option<Arc<Streams>>,
     ) -> Result<(), DaemonError> {
         let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
         let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
@@ -255,6 +268,13 @@ impl Daemon {
             return Ok(());
         };
         let mut state = api_state(config, self.reader.clone(), live);
+        if let Some(streams) = streams {
+            state.streams = streams;
+        }
+        state.webhooks = WebhookRules {
+            allow_private: config.webhooks.allow_private,
+            grace: config.webhook_grace,
+        };
         let rules = AccessRules {
             tokens: config.api.tokens.verifier()?,
             ..config.api.rules.clone()
@@ -275,6 +295,39 @@ impl Daemon {
             ("the api", Ok(()))
         });
         Ok(())
+    }
+
+    fn start_streams(&mut self, config: &Config) -> Arc<Streams> {
+        let streams = Streams::new(
+            self.reader.clone(),
+            render_clarity,
+            config.finality_burn_blocks,
+            config.stream.clone(),
+            self.metrics.streams.clone(),
+            self.cancel.clone(),
+        );
+        let running = Arc::clone(&streams);
+        self.tasks.spawn(async move {
+            running.run().await;
+            ("the streams", Ok(()))
+        });
+        streams
+    }
+
+    fn start_webhooks(&mut self, config: &Config, streams: Arc<Streams>) {
+        let webhooks = Webhooks {
+            pool: self.writer.clone(),
+            streams,
+            settings: config.webhooks.clone(),
+            metrics: self.metrics.webhooks.clone(),
+            // The name that this process has in the other lease, too.
+            holder: Candidate::new(config.lease_ttl).holder,
+        };
+        let stop = self.cancel.clone();
+        self.tasks.spawn(async move {
+            let ended = webhooks.run(stop).await;
+            ("the webhooks", ended.map_err(Into::into))
+        });
     }
 
     fn start_metrics(&mut self, listener: Option<tokio::net::TcpListener>) {

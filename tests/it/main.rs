@@ -33,6 +33,8 @@ mod migrations;
 mod provenance;
 mod reindex;
 mod reliability;
+#[cfg(feature = "devnet")]
+mod streams;
 mod tamper;
 mod tidy;
 mod tools;

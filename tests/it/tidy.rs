@@ -238,7 +238,7 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
     );
 }
 
-/// D3: few places to listen, two to call out: to a daemon, and to a source.
+/// D3: few places to listen, three to call out: to a daemon, to a source, and to receivers of webhooks.
 #[test]
 fn http_stands_at_the_edges() {
     let all = product();
@@ -256,7 +256,7 @@ fn http_stands_at_the_edges() {
         &holding(servers, &["axum::"]),
         "an HTTP server in the middle",
     );
-    let callers = ["src/post/", "indexer/src/source/"];
+    let callers = ["src/post/", "indexer/src/source/", "indexer/src/webhook/"];
     let clients = all
         .iter()
         .filter(|s| !callers.iter().any(|c| s.path.starts_with(c)));

@@ -32,6 +32,9 @@ pub enum ErrorCode {
     /// The block that the cursor or `at_block` stands on is no longer canonical. The answer names the
     /// last common block: what lies at or below it still holds, what lies above must be read again.
     ForkChanged,
+    /// The stream's position is not known any more: the mirror was made anew, or rows below it were repaired. What
+    /// was told before does not hold; forget it and begin without a position.
+    PositionGone,
     /// The request's body is too large.
     TooLarge,
     /// The path with its query is too long.
@@ -50,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::InvalidParameter,
         Self::BadCursor,
@@ -59,6 +62,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ForkChanged,
+        Self::PositionGone,
         Self::TooLarge,
         Self::UriTooLong,
         Self::HeadersTooLarge,
@@ -79,6 +83,7 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ForkChanged => "fork_changed",
+            Self::PositionGone => "position_gone",
             Self::TooLarge => "too_large",
             Self::UriTooLong => "uri_too_long",
             Self::HeadersTooLarge => "headers_too_large",
@@ -98,6 +103,7 @@ impl ErrorCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ForkChanged => StatusCode::CONFLICT,
+            Self::PositionGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -117,6 +123,7 @@ impl ErrorCode {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ForkChanged => "The chain has switched to another fork",
+            Self::PositionGone => "The position is not known any more",
             Self::TooLarge => "The request is too large",
             Self::UriTooLong => "The path with its query is too long",
             Self::HeadersTooLarge => "The headers are too large",

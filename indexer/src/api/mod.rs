@@ -14,6 +14,7 @@ pub mod read;
 mod reader;
 mod routes;
 mod state;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -22,6 +23,7 @@ use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
     ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, NoOrigin, RenderClarity,
+    WebhookRules,
 };
 
 use std::sync::Arc;
@@ -44,13 +46,16 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "chain", description = "Blocks, transactions and events"),
         (name = "contracts", description = "Followed contracts and projected states"),
         (name = "marketplace", description = "Projects, users, badges, governance and money, as the contracts tell of them"),
+        (name = "stream", description = "Changes as they happen: server-sent events, a websocket, webhooks"),
         (name = "mirror", description = "The mirror itself"),
         (name = "administration", description = "For those who run the service; each route names the role it wants"),
         (name = "health", description = "For probes and monitors"),
         (name = "documentation", description = "This document")
     ),
     modifiers(&Schemes),
-    components(schemas(Problem, ErrorCode, params::Direction))
+    components(schemas(
+        Problem, ErrorCode, params::Direction, stream::frame::Hello, stream::frame::CutFrame,
+    ))
 )]
 struct Document;
 

@@ -214,10 +214,7 @@ impl Reader {
 
     /// A Clarity value, with its JSON where it can be decoded.
     pub fn clarity(&self, bytes: &[u8]) -> ClarityView {
-        ClarityView {
-            hex: format!("0x{}", hex::encode(bytes)),
-            decoded: (self.state.render)(bytes),
-        }
+        ClarityView::new(bytes, self.state.render)
     }
 
     /// Answers with one thing.

@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, AccessRules};
 use super::error::{ApiError, ErrorCode};
+use super::stream::metrics::StreamMetrics;
+use super::stream::{StreamSettings, Streams};
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
@@ -104,6 +107,24 @@ pub enum CorsOrigins {
     List(Vec<axum::http::HeaderValue>),
 }
 
+/// What operators may ask of webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookRules {
+    /// May an address lie inside this network, and be plain http?
+    pub allow_private: bool,
+    /// For how long a secret that was replaced goes on signing, unless something else is asked for.
+    pub grace: Duration,
+}
+
+impl Default for WebhookRules {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            grace: Duration::from_secs(86_400),
+        }
+    }
+}
+
 /// Not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no origin like https://app.example.org, without a path")]
@@ -157,6 +178,10 @@ pub struct ApiState {
     pub lag: LagLimits,
     /// Who may read from a browser.
     pub cors: CorsOrigins,
+    /// What operators may ask of webhooks.
+    pub webhooks: WebhookRules,
+    /// The streams. Those that a state begins with hear no notices and are not counted.
+    pub streams: Arc<Streams>,
     /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
@@ -180,7 +205,17 @@ impl ApiState {
         finality_burn_blocks: u32,
         live: Arc<dyn LiveStatus>,
     ) -> Self {
+        let streams = Streams::new(
+            pool.clone(),
+            render,
+            finality_burn_blocks,
+            StreamSettings::default(),
+            StreamMetrics::unregistered(),
+            CancellationToken::new(),
+        );
         Self {
+            streams,
+            webhooks: WebhookRules::default(),
             pool,
             admin: None,
             access: Arc::new(Access::new(AccessRules::default(), None)),

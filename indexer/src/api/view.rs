@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ErrorCode};
+use super::state::RenderClarity;
 use crate::store::read::{BlockAt, Hex};
 
 /// The state of the chain for which an answer is true.
@@ -72,6 +73,16 @@ pub struct ClarityView {
     /// The same as JSON; null when it cannot be decoded.
     #[schema(value_type = Value)]
     pub decoded: Option<serde_json::Value>,
+}
+
+impl ClarityView {
+    /// The bytes, and their JSON where they can be decoded.
+    pub(super) fn new(bytes: &[u8], render: RenderClarity) -> Self {
+        Self {
+            hex: format!("0x{}", hex::encode(bytes)),
+            decoded: render(bytes),
+        }
+    }
 }
 
 /// JSON as the database gave it, passed on unread.

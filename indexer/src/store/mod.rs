@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod keys;
 pub mod load;
 pub mod lease;
+pub mod webhook;
 pub mod window;
 pub mod batch;
 pub mod commit;

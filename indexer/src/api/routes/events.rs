@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::api::error::{ApiError, Early, Problem, Problems};
 use crate::api::params::{self, HeightParams, OrderParams, PageParams, Params};
 use crate::api::reader::Reader;
-use crate::api::state::ApiState;
+use crate::api::state::{ApiState, RenderClarity};
 use crate::api::view::{ClarityView, Page, lenient_json};
 use crate::model::event::EventKind;
 use crate::store::read::event::{EventFilter, EventRow};
@@ -16,7 +16,7 @@ use crate::store::read::{Order, event, transaction};
 
 /// Something that happened in a transaction, and was committed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EventView {
+pub(in crate::api) struct EventView {
     /// The block.
     index_block_hash: String,
     /// Its height.
@@ -51,12 +51,26 @@ pub(super) struct EventView {
     /// The node's JSON of an event that this version does not know.
     #[schema(value_type = Option<Object>)]
     other: Option<serde_json::Value>,
-    /// `seen`, `burn_n` with the depth in Bitcoin blocks, or `final`.
+    /// `seen`, `burn_n` with the depth in Bitcoin blocks, or `final`. Null in a stream: it changes afterwards.
     finality: Option<String>,
 }
 
 impl EventView {
     fn new(row: EventRow, reader: &Reader) -> Self {
+        let finality = reader.finality(true, row.burn_block_height.0);
+        Self::with(row, finality, |bytes| reader.clarity(bytes))
+    }
+
+    /// The event as it is told when it happens: how settled it is changes afterwards.
+    pub(in crate::api) fn told(row: EventRow, render: RenderClarity) -> Self {
+        Self::with(row, None, |bytes| ClarityView::new(bytes, render))
+    }
+
+    fn with(
+        row: EventRow,
+        finality: Option<String>,
+        clarity: impl Fn(&[u8]) -> ClarityView,
+    ) -> Self {
         let kind = EventKind::from_code(row.kind).unwrap_or(EventKind::Other);
         let asset_identifier = match (&row.contract, &row.asset) {
             (Some(contract), Some(asset)) => Some(format!("{contract}::{asset}")),
@@ -79,14 +93,14 @@ impl EventView {
             value: None,
             memo: None,
             other: None,
-            finality: reader.finality(true, row.burn_block_height.0),
+            finality,
         };
         let Some(value) = row.value else { return view };
         match kind {
             EventKind::Contract
             | EventKind::NftTransfer
             | EventKind::NftMint
-            | EventKind::NftBurn => view.value = Some(reader.clarity(&value.0)),
+            | EventKind::NftBurn => view.value = Some(clarity(&value.0)),
             EventKind::Other => {
                 view.other = Some(lenient_json(&String::from_utf8_lossy(&value.0)));
             }

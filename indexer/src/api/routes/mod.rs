@@ -6,14 +6,16 @@ mod completeness;
 mod coverage;
 mod contracts;
 mod docs;
-mod events;
+pub(super) mod events;
 mod health;
 mod market;
 mod projections;
 mod reorgs;
 mod status;
+mod stream;
 mod sync;
 mod transactions;
+mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,6 +41,7 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
         .routes(routes!(reorgs::list))
         .routes(routes!(completeness::completeness))
         .merge(marketplace())
+        .merge(streams())
 }
 
 /// Routes that read the marketplace.
@@ -58,9 +61,24 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::money::settings))
 }
 
+/// Routes that tell of changes as they happen.
+fn streams() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(stream::events))
+        .routes(routes!(stream::websocket))
+}
+
 /// Routes for those who run the service. Each one names the role it wants.
 pub(super) fn administration() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::default().routes(routes!(audit_log::list))
+    OpenApiRouter::default()
+        .routes(routes!(audit_log::list))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::one, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::redrive))
+        .routes(routes!(webhooks::test))
 }
 
 /// Routes that answer under any load.

@@ -10,6 +10,7 @@ pub mod completeness;
 pub mod event;
 pub mod explain;
 pub mod market;
+pub mod outbox;
 pub mod projection;
 pub mod reorg;
 pub mod snapshot;
@@ -102,8 +103,17 @@ pub(crate) async fn collect<T>(
     limit: u32,
     bytes_of: impl Fn(&T) -> usize,
 ) -> Result<Rows<T>, sqlx::Error> {
+    collect_within(rows, limit, 8 << 20, bytes_of).await
+}
+
+/// The same with another number of bytes.
+pub(crate) async fn collect_within<T>(
+    rows: impl futures::Stream<Item = Result<T, sqlx::Error>>,
+    limit: u32,
+    most_bytes: usize,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Result<Rows<T>, sqlx::Error> {
     use futures::TryStreamExt as _;
-    const PAGE_BYTES: usize = 8 << 20;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut page = Rows {
         rows: Vec::with_capacity(limit.min(256)),
@@ -113,7 +123,7 @@ pub(crate) async fn collect<T>(
     futures::pin_mut!(rows);
     while let Some(row) = rows.try_next().await? {
         bytes = bytes.saturating_add(bytes_of(&row));
-        let full = page.rows.len() >= limit || (bytes > PAGE_BYTES && !page.rows.is_empty());
+        let full = page.rows.len() >= limit || (bytes > most_bytes && !page.rows.is_empty());
         if full {
             page.more = true;
             break;
