@@ -10,6 +10,8 @@ mod layers;
 mod params;
 mod reader;
 mod routes;
+mod clock;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
