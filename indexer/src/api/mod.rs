@@ -10,6 +10,7 @@ mod layers;
 mod params;
 mod reader;
 mod routes;
+mod boards;
 mod clock;
 mod standing;
 mod state;

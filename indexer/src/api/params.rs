@@ -275,9 +275,14 @@ impl Params {
 
     /// `from_height` and `to_height`.
     pub fn heights(&self) -> Result<HeightParams, ApiError> {
+        self.named_heights("from_height", "to_height")
+    }
+
+    /// Two heights of these names.
+    pub fn named_heights(&self, from: &str, to: &str) -> Result<HeightParams, ApiError> {
         Ok(HeightParams {
-            from_height: self.height("from_height", 0)?,
-            to_height: self.height("to_height", i32::MAX)?,
+            from_height: self.height(from, 0)?,
+            to_height: self.height(to, i32::MAX)?,
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use super::boards::Boards;
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
@@ -118,6 +119,7 @@ pub struct ApiState {
     /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
+    pub(super) boards: Boards,
 }
 
 /// Where finality stood when it was last looked up. It can move only when the tip or Bitcoin's height
@@ -149,6 +151,7 @@ impl ApiState {
             lag: LagLimits::default(),
             cors: CorsOrigins::default(),
             border: Arc::default(),
+            boards: Boards::default(),
         }
     }
 

@@ -59,6 +59,7 @@ pub(super) fn state(pool: PgPool, live: Live) -> ApiState {
 pub(super) struct Bed {
     pub(super) router: Router,
     writer: PgPool,
+    reader: PgPool,
     server: PgConnectOptions,
     name: String,
 }
@@ -152,10 +153,11 @@ impl Bed {
             .connect_with(connect_options(options))
             .await
             .unwrap();
-        let router = crate::api::router(state(reader, well()));
+        let router = crate::api::router(state(reader.clone(), well()));
         Some(Self {
             router,
             writer,
+            reader,
             server,
             name,
         })
@@ -179,6 +181,21 @@ impl Bed {
             .unwrap();
     }
 
+    /// How to reach the database without the API.
+    pub(super) fn options(&self) -> PgConnectOptions {
+        self.server.clone().database(&self.name)
+    }
+
+    /// Closes the API's connections' reading statistics into the shared ones: a backend reports when it is asked to.
+    pub(super) async fn flush_statistics(&self) {
+        for _ in 0..4 {
+            sqlx::raw_sql("select pg_stat_force_next_flush()")
+                .execute(&self.reader)
+                .await
+                .unwrap();
+        }
+    }
+
     /// The other fork becomes canonical: blocks 5 and 6 give way to 5', 6' and 7'.
     pub(super) async fn switch(&self) {
         self.sql("select test_switch()").await;
@@ -191,6 +208,7 @@ impl Bed {
 
     pub(super) async fn finish(self) {
         drop(self.router);
+        self.reader.close().await;
         self.writer.close().await;
         let mut admin = PgConnection::connect_with(&self.server).await.unwrap();
         let statement = format!("drop database if exists {} with (force)", self.name);
