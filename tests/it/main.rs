@@ -12,6 +12,7 @@ mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+mod sql_contract;
 #[cfg(feature = "devnet")]
 mod api_source;
 mod archive;

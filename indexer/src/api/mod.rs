@@ -6,6 +6,7 @@
 
 mod cursor;
 mod error;
+mod examples;
 mod layers;
 mod params;
 mod reader;
@@ -72,5 +73,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(routes::reading().into_openapi());
     document.merge(routes::open().into_openapi());
+    examples::add(&mut document);
     document
 }

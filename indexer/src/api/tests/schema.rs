@@ -139,6 +139,14 @@ fn joined(document: &Value, parts: &[Value]) -> Value {
                 .unwrap_or_else(|| panic!("{reference}")),
             None => part,
         };
+        let inner;
+        let part = match part["allOf"].as_array() {
+            Some(parts) => {
+                inner = joined(document, parts);
+                &inner
+            }
+            None => part,
+        };
         properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
         required.extend(part["required"].as_array().cloned().unwrap_or_default());
     }
@@ -255,6 +263,20 @@ fn the_document_lists_every_route_and_explains_every_field() {
     let codes = &document["components"]["schemas"]["ErrorCode"];
     for code in super::super::ErrorCode::ALL {
         assert!(codes.to_string().contains(code.as_str()));
+    }
+}
+
+#[test]
+fn every_example_has_the_shape_of_its_route() {
+    let document = document();
+    let examples: Value = serde_json::from_str(include_str!("../examples.json")).unwrap();
+    let examples = examples.as_object().unwrap();
+    assert!(examples.len() > 15);
+    for (path, example) in examples {
+        let content =
+            &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
+        assert_eq!(content["example"], example["response"], "{path}");
+        check(&document, &content["schema"], &example["response"], path);
     }
 }
 

@@ -379,7 +379,7 @@ async fn read_board(
 #[utoipa::path(
     get, path = "/v1/leaderboards/{board}", tag = "marketplace", operation_id = "leaderboard",
     params(
-        ("board" = BoardName, Path, description = "What is scored"),
+        ("board" = inline(BoardName), Path, description = "What is scored"),
         ("asset" = Option<String>, Query, description = "For `earnings`, and required there: `stx`, or the id of a token's contract"),
         ("window" = Option<String>, Query, description = "`all` (default); `30d`: what changed since the block of 30 days before `as_of.time`; `epoch:N`: the Bitcoin heights that were anchored on chain for it; `burn:FROM-TO`: these Bitcoin heights, both included, by the block that elected the tenure"),
         ContractParams, AtBlockParams, PageParams,
@@ -434,7 +434,7 @@ pub(in crate::api::routes) async fn board(
 #[utoipa::path(
     get, path = "/v1/leaderboards/{board}/proof", tag = "marketplace", operation_id = "leaderboard_proof",
     params(
-        ("board" = BoardName, Path, description = "What is scored"),
+        ("board" = inline(BoardName), Path, description = "What is scored"),
         ("principal" = String, Query, description = "The user"),
         ("asset" = Option<String>, Query, description = "As for the board"),
         ("window" = Option<String>, Query, description = "As for the board"),

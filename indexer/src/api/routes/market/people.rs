@@ -133,7 +133,7 @@ async fn by_score(
     params(
         ("role" = Option<String>, Query, description = "`freelancer`: with whom a milestone was settled. `client`: who opened a project. In the order of names only"),
         ("handle" = Option<String>, Query, description = "The first characters of the handle, 3 at least. In the order of names only"),
-        ("sort" = Option<UserSort>, Query, description = "`name` by default"),
+        ("sort" = inline(Option<UserSort>), Query, description = "`name` by default"),
         ("asset" = Option<String>, Query, description = "For `sort=earnings`, and required there: `stx`, or the id of a token's contract"),
         ContractParams, AtBlockParams, PageParams,
     ),

@@ -134,7 +134,7 @@ fn place_of(text: &str) -> Option<ProjectKey> {
         ("opened_to" = Option<String>, Query, description = "Opened at this time or earlier"),
         ("min_total" = Option<String>, Query, description = "Least amount, base units, decimal"),
         ("max_total" = Option<String>, Query, description = "Greatest amount, base units, decimal"),
-        ("sort" = Option<ProjectSort>, Query, description = "What they are ordered by; `id` by default. A project whose opening is not mirrored has no place in `opened` and `total`"),
+        ("sort" = inline(Option<ProjectSort>), Query, description = "What they are ordered by; `id` by default. A project whose opening is not mirrored has no place in `opened` and `total`"),
         OrderParams, ContractParams, AtBlockParams, PageParams,
     ),
     responses(

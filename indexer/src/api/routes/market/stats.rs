@@ -105,7 +105,7 @@ fn span(params: &Params, today: Day) -> Result<(Day, Day), ApiError> {
 #[utoipa::path(
     get, path = "/v1/stats/{series}", tag = "marketplace", operation_id = "stats",
     params(
-        ("series" = SeriesName, Path, description = "What is counted or summed"),
+        ("series" = inline(SeriesName), Path, description = "What is counted or summed"),
         ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`; 29 days before the last one by default, 365 at most"),
         ("to" = Option<String>, Query, description = "Last day; that of the block on which the answer stands by default"),
         ("asset" = Option<String>, Query, description = "`stx`, or the id of a token's contract"),
