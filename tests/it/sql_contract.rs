@@ -9,6 +9,9 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sql-api.md");
 /// What stands in front of the tables.
 const HEAD: &str = include_str!("snapshots/sql_api_head.md");
 
+/// View, its comment, column, type, comment.
+type Column = (String, Option<String>, String, String, Option<String>);
+
 /// The page as the database's own comments make it.
 async fn page(db: &TestDb) -> String {
     let rows = db
@@ -20,8 +23,7 @@ async fn page(db: &TestDb) -> String {
         )
         .await
         .unwrap();
-    let rows: Vec<(String, Option<String>, String, String, Option<String>)> =
-        serde_json::from_str(&rows).unwrap();
+    let rows: Vec<Column> = serde_json::from_str(&rows).unwrap();
     let mut text = HEAD.to_owned();
     let mut last = String::new();
     for (view, about, column, kind, meaning) in rows {

@@ -372,10 +372,18 @@ fn picked(rows: &[Json], fields: &[(&str, &str)]) -> BTreeSet<String> {
         .collect()
 }
 
+/// A list, a view, the view's columns with the place of each in a row of the list, and which rows of the view.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 /// The views say what the API says.
 async fn assert_views(db: &TestDb, at: SocketAddr) -> usize {
     let mut compared = 0;
-    let cases: [(&str, &str, &[(&str, &str)], &str); 9] = [
+    let cases: [Case; 9] = [
         (
             "/v1/projects",
             "projects",

@@ -150,7 +150,10 @@ impl Board {
 /// Boards of the newest questions. Behind a lock that is held while a board is made, so that many who ask at once
 /// make it once.
 #[derive(Debug, Default, Clone)]
-pub struct Boards(Arc<Mutex<VecDeque<(BoardKey, Arc<Board>)>>>);
+pub struct Boards(Arc<Mutex<Kept>>);
+
+/// The newest first.
+type Kept = VecDeque<(BoardKey, Arc<Board>)>;
 
 impl Boards {
     /// The board, made if it is not kept.

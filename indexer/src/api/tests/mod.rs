@@ -181,12 +181,20 @@ impl Bed {
             .unwrap();
     }
 
+    /// Runs a statement as the API's connections do.
+    pub(super) async fn read(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&self.reader)
+            .await
+            .unwrap();
+    }
+
     /// How to reach the database without the API.
     pub(super) fn options(&self) -> PgConnectOptions {
         self.server.clone().database(&self.name)
     }
 
-    /// Closes the API's connections' reading statistics into the shared ones: a backend reports when it is asked to.
+    /// Lets the API's connections report what they read: each does so when it is asked to.
     pub(super) async fn flush_statistics(&self) {
         for _ in 0..4 {
             sqlx::raw_sql("select pg_stat_force_next_flush()")

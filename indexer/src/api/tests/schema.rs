@@ -69,7 +69,7 @@ fn concrete(path: &str) -> String {
         .replace("{name}", "contract_cursor")
         .replace("{entity}", CONTRACT)
         .replace("{principal}", &who(2))
-        .replace("{board}", "completions")
+        .replace("{board}", "badges")
         .replace("{series}", "fees")
 }
 
@@ -264,6 +264,47 @@ fn the_document_lists_every_route_and_explains_every_field() {
     for code in super::super::ErrorCode::ALL {
         assert!(codes.to_string().contains(code.as_str()));
     }
+}
+
+/// Two types of one name would be one schema, and one of the two would be documented wrongly.
+#[test]
+fn no_two_types_share_a_schema() {
+    fn sources(folder: &std::path::Path, out: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                out.push(std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut all = Vec::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources(&folder, &mut all);
+    let mut names: Vec<&str> = Vec::new();
+    for text in &all {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if !(line.starts_with("#[derive(") && line.contains("ToSchema")) {
+                continue;
+            }
+            let item = lines
+                .by_ref()
+                .find(|line| line.contains("struct ") || line.contains("enum "))
+                .unwrap();
+            let name = item
+                .split(' ')
+                .skip_while(|word| !["struct", "enum"].contains(word))
+                .nth(1)
+                .unwrap();
+            names.push(name.split(['<', '(', ';']).next().unwrap());
+        }
+    }
+    assert!(names.len() > 40, "{names:?}");
+    names.sort_unstable();
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) struct KindTerms {
 /// Where a user stands with a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Standing {
+enum BadgeStanding {
     /// The user has it.
     Held,
     /// It can be claimed or minted now.
@@ -67,7 +67,7 @@ struct EligibilityView {
     /// Its name, for instance `gold`.
     name: String,
     /// Where the user stands with it.
-    standing: Standing,
+    standing: BadgeStanding,
     /// The badge, when the user has it.
     badge: Option<u64>,
     /// What the contract asks for. What a kind does not ask for is not here.
@@ -154,13 +154,13 @@ fn eligibility(
     let of_kind = |badge: &&HeldBadge| badge.kind.0.to_string() == terms.kind;
     let held = had.iter().filter(of_kind).find(|badge| badge.held);
     let standing = if held.is_some() {
-        Standing::Held
+        BadgeStanding::Held
     } else if had.iter().any(|badge| of_kind(&badge)) {
-        Standing::Barred
+        BadgeStanding::Barred
     } else if requirements.iter().all(|one| one.met) {
-        Standing::Earned
+        BadgeStanding::Earned
     } else {
-        Standing::Missing
+        BadgeStanding::Missing
     };
     Ok(EligibilityView {
         kind: terms.kind.clone(),

@@ -176,7 +176,7 @@ struct StepView {
 
 /// An entry, and what leads from it to the root.
 #[derive(Debug, Serialize, ToSchema)]
-struct ProofView {
+struct BoardProof {
     /// The board.
     board: BoardView,
     /// The entry.
@@ -441,7 +441,7 @@ pub(in crate::api::routes) async fn board(
         ContractParams, AtBlockParams,
     ),
     responses(
-        (status = 200, description = "The entry and its proof", body = Answer<ProofView>),
+        (status = 200, description = "The entry and its proof", body = Answer<BoardProof>),
         (status = 304, description = "The client's copy is current"),
         (status = 404, description = "`not_found`: the user has no score, or the epoch is not anchored", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`fork_changed`", body = Problem, content_type = "application/problem+json"),
@@ -469,7 +469,7 @@ pub(in crate::api::routes) async fn proof(
     let (board, view) = found(&state, &mut reader, &contract, &asked, given).await?;
     let (place, leaf, steps) = board.proof(&user).ok_or_else(missing)?;
     let entry = board.entries.get(place).ok_or_else(missing)?;
-    let view = ProofView {
+    let view = BoardProof {
         board: view,
         entry: EntryView::new(entry),
         place: place.try_into().unwrap_or(u64::MAX),

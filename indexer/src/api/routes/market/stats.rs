@@ -133,7 +133,8 @@ pub(in crate::api::routes) async fn series(
     let contract = contract_of(&params, LogicEvent::CONTRACT)?;
     let asset = asset(&params)?;
     // What cannot be read is refused before anything is read.
-    (day(&params, "from")?, day(&params, "to")?);
+    day(&params, "from")?;
+    day(&params, "to")?;
     let mut reader = Reader::open(&state, &params).await?;
     reader.stand_at(&params).await?;
     let now = reader
