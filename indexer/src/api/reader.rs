@@ -105,6 +105,12 @@ impl Reader {
             .map_or(-1, |as_of| i32::try_from(as_of.height).unwrap_or(i32::MAX))
     }
 
+    /// Height of the canonical tip; -1 while the mirror is empty.
+    pub fn tip_height(&self) -> i32 {
+        let tip = self.snapshot.tip.as_ref();
+        tip.map_or(-1, |tip| i32::try_from(tip.height).unwrap_or(i32::MAX))
+    }
+
     /// Lets the answer stand on the block of `at_block` or `at_time`, if the client named one, and no higher
     /// than `min_finality` allows.
     pub async fn stand_at(&mut self, params: &Params) -> Result<(), Early> {

@@ -72,7 +72,7 @@ impl Kind {
 /// A board on a block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BoardKey {
-    /// Digest at the block: the same rows below it, the same board.
+    /// Digest at the last block that counts: the same rows up to there, the same board.
     pub digest: String,
     /// The contract whose users they are.
     pub contract: String,

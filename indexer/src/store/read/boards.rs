@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::ReadError;
+use super::{Hex, ReadError};
 
 /// A user's score.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,35 @@ pub struct Span {
     pub at: i32,
 }
 
-/// Users with a score, best first, then by name; at most `limit`.
+/// The last canonical block, at a height or below, that changed a user: what boards say of users is the same from
+/// there on.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn last_change(
+    connection: &mut PgConnection,
+    at: i32,
+) -> Result<Option<(i32, Hex)>, ReadError> {
+    let row = sqlx::query!(
+        r#"
+        select v.height, b.digest as "digest!: Hex"
+        from projection_version v
+        join canonical c on c.block_id = v.block_id
+        join block b on b.id = v.block_id
+        where v.projection = 12 and v.height <= $1
+        order by v.height desc
+        limit 1
+        "#,
+        at,
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(ReadError::reading("the last change of a user"))?;
+    Ok(row.map(|row| (row.height, row.digest)))
+}
+
+/// Users with a score, best first, then by name; at most `limit`. `newest`: the span ends where the canonical chain
+/// does, as far as users are concerned, so that the current states are the ones.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -52,7 +80,7 @@ pub async fn scores(
     contract: &str,
     measure: Measure,
     asset: &str,
-    span: Span,
+    (span, newest): (Span, bool),
     limit: i64,
 ) -> Result<Vec<ScoreRow>, ReadError> {
     // Over all time every user is asked for; else those who did something in the span, by an index on heights.
@@ -70,20 +98,21 @@ pub async fn scores(
                                 nullif((n.state ->> 'rating_count')::numeric - coalesce((o.state ->> 'rating_count')::numeric, 0), 0))
                    end as score
             from (
-                select k.entity from projection_current k
-                where $4::integer < 0 and k.projection = 12 and starts_with(k.entity, $1 || '/')
-                union all
-                select distinct v.entity from projection_version v
-                where $4 >= 0 and v.projection = 12 and v.height > $4 and v.height <= $5
-                  and starts_with(v.entity, $1 || '/')
+                select k.entity, k.version_id from projection_current k
+                where k.projection = 12 and starts_with(k.entity, $1 || '/')
+                  and ($4::integer < 0 or k.entity in (
+                      select v.entity from projection_version v
+                      where v.projection = 12 and v.height > $4 and v.height <= $5))
             ) u
             cross join lateral (
-                select v.state
-                from projection_version v
-                join canonical c on c.block_id = v.block_id
-                where v.projection = 12 and v.entity = u.entity and v.height <= $5
-                order by v.height desc, v.position desc
-                limit 1
+                select v.state from projection_version v where $7::boolean and v.id = u.version_id
+                union all
+                (select v.state
+                 from projection_version v
+                 join canonical c on c.block_id = v.block_id
+                 where not $7 and v.projection = 12 and v.entity = u.entity and v.height <= $5
+                 order by v.height desc, v.position desc
+                 limit 1)
             ) n
             left join lateral (
                 select v.state
@@ -104,6 +133,7 @@ pub async fn scores(
         span.after,
         span.at,
         limit,
+        newest,
     )
     .fetch_all(connection)
     .await

@@ -117,7 +117,7 @@ macro_rules! stage_query {
                 limit 1
             ) s on true
             where v.m is not null or w.n = $10
-            order by split_part(w.entity, '/', 1) "# + $direction + ", length(w.entity) " + $direction
+            order by w.contract "# + $direction + ", w.len " + $direction
                 + ", w.entity " + $direction + ", v.m " + $direction + " limit $11",
             $f.at,
             $f.stage.as_str(),
@@ -138,7 +138,7 @@ macro_rules! every_query {
     ($from:literal, $compare:literal, $direction:literal, $f:expr) => {
         stage_query!(
             [
-                "select k.entity, row_number() over (order by split_part(k.entity, '/', 1)",
+                "select k.entity, split_part(k.entity, '/', 1) as contract, length(k.entity) as len, row_number() over (order by split_part(k.entity, '/', 1)",
                 $direction,
                 ", length(k.entity)",
                 $direction,
@@ -170,7 +170,7 @@ macro_rules! disputed_query {
     ($compare:literal, $direction:literal, $f:expr) => {
         stage_query!(
             [
-                "select g.entity, row_number() over (order by g.contract",
+                "select g.entity, g.contract, g.len, row_number() over (order by g.contract",
                 $direction,
                 ", g.len",
                 $direction,

@@ -303,7 +303,7 @@ async fn found(
         }
         None => whole,
     };
-    let board = read_board(state, reader, contract, asked, span).await?;
+    let board = kept(state, reader, contract, (asked.kind, &asked.asset), span).await?;
     let root = board.root.as_ref().map(hash_text);
     let agrees = anchored.as_ref().map(|anchor: &AnchorView| {
         anchor.algo == merkle::ALGORITHM
@@ -335,7 +335,21 @@ pub(super) async fn kept(
     (kind, asset): (Kind, &str),
     span: Span,
 ) -> Result<Arc<Board>, Early> {
-    let digest = reader.as_of().map(|as_of| as_of.digest.clone());
+    let (mut span, mut newest) = (span, false);
+    let mut digest = reader.as_of().map(|as_of| as_of.digest.clone());
+    if let Kind::Profile(_) = kind {
+        // Blocks that change no user leave the board as it is: it is known by the last one that does.
+        let last = boards::last_change(reader.connection(), span.at).await?;
+        newest = span.at == reader.tip_height();
+        (span.at, digest) = match last {
+            Some((height, digest)) => (height, Some(digest.to_string())),
+            None => (-1, None),
+        };
+        if span.after >= 0 {
+            let before = boards::last_change(reader.connection(), span.after).await?;
+            span.after = before.map_or(-1, |(height, _)| height);
+        }
+    }
     let key = BoardKey {
         digest: digest.unwrap_or_default(),
         contract: contract.to_owned(),
@@ -348,7 +362,7 @@ pub(super) async fn kept(
         let rows = match kind {
             Kind::Profile(measure) => {
                 let connection = reader.connection();
-                boards::scores(connection, contract, measure, asset, span, limit).await?
+                boards::scores(connection, contract, measure, asset, (span, newest), limit).await?
             }
             Kind::Badges => {
                 let (address, _) = contract.split_once('.').unwrap_or_default();
@@ -362,16 +376,6 @@ pub(super) async fn kept(
         Ok::<_, Early>(Board::new(&kind.anchored_name(asset), rows)?)
     };
     state.boards.get(&key, make).await
-}
-
-async fn read_board(
-    state: &ApiState,
-    reader: &mut Reader,
-    contract: &str,
-    asked: &Asked,
-    span: Span,
-) -> Result<Arc<Board>, Early> {
-    kept(state, reader, contract, (asked.kind, &asked.asset), span).await
 }
 
 /// Users by a score. Ranks are competition ranks: 1, 2, 2, 4. The order of equals is that of their names, so that a

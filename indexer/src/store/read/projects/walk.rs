@@ -71,7 +71,7 @@ macro_rules! by_number_query {
     ($compare:literal, $direction:literal, $f:expr, $after:expr) => {
         walk_query!(
             [
-                "select k.entity, 0::numeric as total, 0 as height, 0::bigint as position, row_number() over (order by split_part(k.entity, '/', 1)",
+                "select k.entity, split_part(k.entity, '/', 1) as contract, length(k.entity) as len, 0::numeric as total, 0 as height, 0::bigint as position, row_number() over (order by split_part(k.entity, '/', 1)",
                 $direction,
                 ", length(k.entity)",
                 $direction,
@@ -94,9 +94,9 @@ macro_rules! by_number_query {
             ],
             "",
             [
-                "order by split_part(w.entity, '/', 1)",
+                "order by w.contract",
                 $direction,
-                ", length(w.entity)",
+                ", w.len",
                 $direction,
                 ", w.entity",
                 $direction
