@@ -76,6 +76,10 @@ openapi: ## Write docs/openapi.json from the code
 	$(CARGO) run --quiet --locked -- openapi > target/openapi.json
 	mv target/openapi.json docs/openapi.json
 
+.PHONY: api-client
+api-client: ## Make the API's TypeScript types and check a sample with them (needs node 20 and npm)
+	@scripts/api-client
+
 .PHONY: ci
 ci: ## Run what CI runs
 	bash .ci/run

@@ -13,6 +13,7 @@ mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+mod sql_contract;
 #[cfg(feature = "devnet")]
 mod api_source;
 mod archive;

@@ -8,11 +8,15 @@ pub mod access;
 mod cursor;
 mod error;
 mod forms;
+mod examples;
 mod layers;
 mod params;
 pub mod read;
 mod reader;
 mod routes;
+mod boards;
+mod clock;
+mod standing;
 mod state;
 pub mod stream;
 #[cfg(test)]
@@ -83,5 +87,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(routes::administration().into_openapi());
     document.merge(routes::open().into_openapi());
     forms::Forms.modify(&mut document);
+    examples::add(&mut document);
     document
 }

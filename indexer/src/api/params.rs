@@ -102,6 +102,12 @@ pub(super) enum Direction {
 pub struct AtBlockParams {
     /// A canonical block, by height or by index block hash: the answer is what stood after that block.
     pub at_block: Option<String>,
+    /// A time, RFC 3339 or unix seconds, instead of `at_block`: the canonical block with the latest clock that
+    /// is not later. The clock is the block's own time; before epoch 3.0, its Bitcoin block's.
+    pub at_time: Option<String>,
+    /// `seen`, `burn_N` or `final`: the answer stands on the highest canonical block that is settled so far,
+    /// or on the block of `at_block` or `at_time` if that is lower.
+    pub min_finality: Option<String>,
 }
 
 /// A block as a client names it.
@@ -275,9 +281,14 @@ impl Params {
 
     /// `from_height` and `to_height`.
     pub fn heights(&self) -> Result<HeightParams, ApiError> {
+        self.named_heights("from_height", "to_height")
+    }
+
+    /// Two heights of these names.
+    pub fn named_heights(&self, from: &str, to: &str) -> Result<HeightParams, ApiError> {
         Ok(HeightParams {
-            from_height: self.height("from_height", 0)?,
-            to_height: self.height("to_height", i32::MAX)?,
+            from_height: self.height(from, 0)?,
+            to_height: self.height(to, i32::MAX)?,
         })
     }
 
@@ -331,7 +342,7 @@ pub const HEIGHTS: &[&str] = &["from_height", "to_height"];
 /// The names in [`OrderParams`].
 pub const ORDER: &[&str] = &["order"];
 /// The names in [`AtBlockParams`].
-pub const AT_BLOCK: &[&str] = &["at_block"];
+pub const AT_BLOCK: &[&str] = &["at_block", "at_time", "min_finality"];
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, AccessRules};
+use super::boards::Boards;
 use super::error::{ApiError, ErrorCode};
 use super::stream::metrics::StreamMetrics;
 use super::stream::{StreamSettings, Streams};
@@ -185,6 +186,7 @@ pub struct ApiState {
     /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
+    pub(super) boards: Boards,
 }
 
 /// Where finality stood when it was last looked up. It can move only when the tip or Bitcoin's height
@@ -228,6 +230,7 @@ impl ApiState {
             lag: LagLimits::default(),
             cors: CorsOrigins::default(),
             border: Arc::default(),
+            boards: Boards::default(),
         }
     }
 

@@ -12,10 +12,15 @@ use crate::store::read::{BlockAt, Hex};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AsOf {
     /// The block on which the answer stands: the canonical tip, the tip of a walk's first page, or the
-    /// block asked for with `at_block`.
+    /// block asked for with `at_block`, `at_time` or `min_finality`.
     pub index_block_hash: String,
     /// Its Stacks height.
     pub height: u32,
+    /// Its clock, unix seconds: its own time, or its Bitcoin block's before epoch 3.0.
+    pub time: u64,
+    /// How settled it is: `seen`, `burn_n` with its depth in Bitcoin blocks, or `final`. Whatever the answer
+    /// says is at least as settled.
+    pub finality: String,
     /// Height of the newest Bitcoin block known.
     pub burn_height: u32,
     /// Stacks height up to which this chain is final; none while nothing is.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, Early, Problem, Problems};
-use crate::api::params::{self, HeightParams, OrderParams, PageParams, Params};
+use crate::api::params::{self, AtBlockParams, HeightParams, OrderParams, PageParams, Params};
 use crate::api::reader::Reader;
 use crate::api::state::{ApiState, RenderClarity};
 use crate::api::view::{ClarityView, Page, lenient_json};
@@ -159,7 +159,7 @@ pub(super) async fn page(
         ("topic" = Option<String>, Query, description = "Printed tuples with this `topic` (or `event`)"),
         ("type" = Option<String>, Query, description = "The node's name of a kind of event, for instance `contract_event`"),
         ("txid" = Option<String>, Query, description = "Events of this transaction"),
-        HeightParams, OrderParams, PageParams,
+        HeightParams, OrderParams, AtBlockParams, PageParams,
     ),
     responses(
         (status = 200, description = "A page of events", body = Page<EventView>),
@@ -170,7 +170,13 @@ pub(super) async fn page(
 )]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Result<Response, Early> {
     let own: &[&str] = &["contract", "topic", "type", "txid"];
-    params.allow(&[own, params::HEIGHTS, params::ORDER, params::PAGE])?;
+    params.allow(&[
+        own,
+        params::HEIGHTS,
+        params::ORDER,
+        params::AT_BLOCK,
+        params::PAGE,
+    ])?;
     let (page_params, heights) = (params.page()?, params.heights()?);
     let contract = params.contract("contract")?;
     let mut filter = EventFilter {
@@ -188,6 +194,7 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
         limit: page_params.limit,
     };
     let mut reader = Reader::open(&state, &params).await?;
+    reader.stand_at(&params).await?;
     if let Some(contract) = contract {
         filter.contract = transaction::principal_id(reader.connection(), contract).await?;
         if filter.contract.is_none() {

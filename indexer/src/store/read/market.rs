@@ -18,7 +18,7 @@ pub use projections::actions::{ActionState, ActionStatus};
 pub use projections::assets::AssetState;
 pub use projections::badges::BadgeState;
 pub use projections::profiles::ProfileState;
-pub use projections::projects::{ProjectState, ProjectStatus};
+pub use projections::projects::{Milestone, MilestoneStatus, ProjectState, ProjectStatus};
 pub use projections::settings::SettingState;
 pub use projections::signers::SignersState;
 pub use projections::treasury::TreasuryState;
@@ -106,7 +106,7 @@ macro_rules! candidates_query {
 
 /// Entities in which someone has a part in a version of any fork or height: all that can match, and some
 /// that do not. None when they are many.
-async fn candidates(
+pub(crate) async fn candidates(
     connection: &mut PgConnection,
     projection: i16,
     (part, who): &(Part, String),

@@ -5,14 +5,20 @@
 //! only when it plans for the values at hand, hence [`connect_options`].
 
 pub mod block;
+pub mod boards;
 pub mod contract;
 pub mod completeness;
 pub mod event;
+pub mod fees;
 pub mod explain;
 pub mod market;
 pub mod outbox;
+pub mod milestones;
+pub mod people;
 pub mod projection;
+pub mod projects;
 pub mod reorg;
+pub mod series;
 pub mod snapshot;
 pub mod status;
 pub mod sync;
