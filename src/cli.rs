@@ -465,6 +465,7 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
         assert!(duration("soon").unwrap_err().contains("60s, 5m or 1h"));
-        assert!(duration("5d").unwrap_err().contains("no unit"));
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert!(duration("5w").unwrap_err().contains("no unit"));
     }
 }
