@@ -76,6 +76,10 @@ enum Command {
     Reindex(ReindexArgs),
     /// Say where a state comes from: each field from its event, block, payload and source.
     Explain(ExplainArgs),
+    /// Compare the platform's database with the chain, and follow every difference until it is gone.
+    Reconcile(commands::reconcile::ReconcileArgs),
+    /// List, show and decide what reconciliation found.
+    Breaks(commands::breaks::BreaksArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -212,7 +216,7 @@ pub struct DevnetArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Which parts to run, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api, Role::Reconciler])]
     pub roles: Vec<Role>,
 }
 
@@ -269,7 +273,8 @@ enum ConfigCommand {
     Example,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time: 60s, 5m or 1h.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
         .parse()
@@ -391,6 +396,8 @@ async fn dispatch(
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
+        Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
+        Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

@@ -12,6 +12,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
@@ -113,6 +114,8 @@ pub struct Metrics {
     pub lease_changes: IntCounterVec,
     /// Of the sources that are asked.
     pub sources: SourceMetrics,
+    /// Of reconciliation.
+    pub reconcile: ReconcileMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -283,6 +286,7 @@ impl Metrics {
                 "what",
             )?,
             sources: SourceMetrics::new(&registry)?,
+            reconcile: ReconcileMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod backfill;
 mod backfill_archive;
+pub mod breaks;
+mod breaks_report;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
@@ -12,6 +14,7 @@ pub mod explain;
 pub mod migrate;
 mod progress;
 pub mod rebuild;
+pub mod reconcile;
 pub mod reindex;
 pub mod run;
 pub mod status;

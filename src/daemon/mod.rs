@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+mod reconciler;
 pub mod sources;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,8 @@ pub enum Role {
     Indexer,
     /// Serves reads.
     Api,
+    /// Compares the platform with the chain, where platform.url is set.
+    Reconciler,
 }
 
 /// Why the daemon ended.
@@ -71,6 +74,9 @@ pub enum DaemonError {
         /// How, if it panicked.
         detail: Option<String>,
     },
+    /// Nothing to compare with.
+    #[error("the role reconciler alone has nothing to do: set platform.url")]
+    NoPlatform,
     /// Metrics could not be set up.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -147,6 +153,9 @@ impl Daemon {
             .filter(|_| roles.contains(&Role::Indexer))
         {
             daemon.start_audit(config, url)?;
+        }
+        if roles.contains(&Role::Reconciler) {
+            daemon.start_reconciler(config, roles)?;
         }
         daemon.start_api(config, listeners.api);
         daemon.start_metrics(listeners.metrics);

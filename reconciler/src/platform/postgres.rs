@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{
-    AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, SqlSafeStr as _,
+    AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, SqlSafeStr as _,
     Statement as _, Transaction, TypeInfo as _,
 };
 use stxworx_indexer::store::reconcile::image::{NOWHERE, Scope, Spot};

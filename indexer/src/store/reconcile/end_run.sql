@@ -19,5 +19,6 @@ set state = 'done',
     canary = $17,
     verdict_digest = $18,
     outbox_id = $19,
-    platform_mark = $20
+    platform_mark = $20,
+    kind = $21
 where id = $1

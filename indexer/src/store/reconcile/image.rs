@@ -14,7 +14,7 @@ use crate::store::StoreError;
 pub const NOWHERE: u128 = 99_999_999_999_999_999_999;
 
 /// Where a row stands in the order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spot {
     /// Its number at the contract, or [`NOWHERE`].
     pub place: u128,
@@ -220,7 +220,7 @@ impl Writing {
         Ok(())
     }
 
-    /// Hashes of the rows that stand now with one of these keys, with the key.
+    /// The rows that stand now with one of these keys, without their cells.
     ///
     /// # Errors
     /// When the database fails.
@@ -228,16 +228,18 @@ impl Writing {
         &mut self,
         entity: &str,
         keys: &[String],
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query!(
-            "select key, hash from platform_row
-             where entity = $1 and to_run is null and key = any($2) order by key, place, copy",
+    ) -> Result<Vec<Image>, StoreError> {
+        let rows = sqlx::query_as!(
+            Raw,
+            r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
+               from platform_row
+               where entity = $1 and to_run is null and key = any($2) order by key, place, copy"#,
             entity,
             keys
         )
         .fetch_all(&mut *self.tx)
         .await
         .map_err(StoreError::db("look for rows by key"))?;
-        Ok(rows.into_iter().map(|row| (row.key, row.hash)).collect())
+        rows.into_iter().map(image).collect()
     }
 }

@@ -55,6 +55,21 @@ impl Writing {
         Ok(alone.then_some(Self { tx, head: None }))
     }
 
+    /// Begins what a person does. It waits for a run that holds the same break, at most half a minute.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_act(pool: &PgPool) -> Result<Self, StoreError> {
+        let mut tx = super::begin(pool, "begin")
+            .await
+            .map_err(StoreError::db("begin to change a break"))?;
+        sqlx::query!(r#"select set_config('lock_timeout', '30s', true) as "wait!""#)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::db("limit how long a run is waited for"))?;
+        Ok(Self { tx, head: None })
+    }
+
     /// Makes all of it so.
     ///
     /// # Errors

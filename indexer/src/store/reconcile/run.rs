@@ -112,6 +112,8 @@ pub async fn begin(
 /// What a run came to.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
+    /// What it became: an incremental run may have to look at everything.
+    pub kind: &'static str,
     /// The contract.
     pub contract: String,
     /// The moment.
@@ -172,6 +174,7 @@ async fn end<'c>(
         ending.verdict_digest.as_slice(),
         ending.outbox_id,
         ending.platform_mark,
+        ending.kind,
     )
     .execute(to)
     .await
