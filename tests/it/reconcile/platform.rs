@@ -120,7 +120,7 @@ impl Backend {
             statements.push_str(&format!(
                 "insert into projects (id, {names}) values ('{id}', {these})
                  on conflict (id) do update set ({names}) = row({these})
-                 where (select row({}) is distinct from row({these}));\n",
+                 where row({}) is distinct from row({these});\n",
                 row.keys().map(|n| format!("projects.{n}")).collect::<Vec<_>>().join(", ")
             ));
         }
