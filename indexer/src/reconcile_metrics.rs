@@ -87,7 +87,13 @@ impl ReconcileMetrics {
         ] {
             metrics.runs.with_label_values(&[kind, outcome]);
         }
-        for kind in ["rule_broken", "too_many", "canary", "not_compared", "schema_changed"] {
+        for kind in [
+            "rule_broken",
+            "too_many",
+            "canary",
+            "not_compared",
+            "schema_changed",
+        ] {
             metrics.notes.with_label_values(&[kind]);
         }
         Ok(metrics)
@@ -113,7 +119,11 @@ impl ReconcileMetrics {
                 .with_label_values(&[&it.fault, &it.rule, &it.severity, state])
                 .set(it.count);
         }
-        let oldest = counts.iter().filter(|it| it.open).map(|it| it.oldest_s).min();
+        let oldest = counts
+            .iter()
+            .filter(|it| it.open)
+            .map(|it| it.oldest_s)
+            .min();
         self.oldest
             .set(oldest.map_or(0, |oldest| now_s.saturating_sub(oldest).max(0)));
     }

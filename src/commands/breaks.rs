@@ -216,7 +216,9 @@ async fn run_on(pool: &Pool, args: &BreaksArgs) -> Result<Outcome, CommandError>
         BreaksWhat::Reopen(who) => (who, Action::Reopen),
         BreaksWhat::Accept { who, note, time } => {
             let now = breaks::now_s(pool).await.map_err(CommandError::other)?;
-            let until_s = u64::try_from(now).unwrap_or(0).saturating_add(time.as_secs());
+            let until_s = u64::try_from(now)
+                .unwrap_or(0)
+                .saturating_add(time.as_secs());
             let note = note.clone();
             (who, Action::Accept { note, until_s })
         }
@@ -230,7 +232,9 @@ async fn run_on(pool: &Pool, args: &BreaksArgs) -> Result<Outcome, CommandError>
         }
     };
     if who.by.trim().is_empty() {
-        return Err(CommandError::Usage("--by is empty: say who does it".to_owned()));
+        return Err(CommandError::Usage(
+            "--by is empty: say who does it".to_owned(),
+        ));
     }
     let after = act(pool, &who.id, &who.by, &action)
         .await
@@ -312,7 +316,8 @@ async fn show(pool: &Pool, id: &str, output: OutputFormat) -> Result<Outcome, Co
         .collect();
     match output {
         OutputFormat::Json => {
-            let value = json!({ "break": it.body, "evidence_hash": it.evidence_hash, "history": lines });
+            let value =
+                json!({ "break": it.body, "evidence_hash": it.evidence_hash, "history": lines });
             crate::cli::say!("{value:#}");
         }
         OutputFormat::Text => crate::cli::say_text(&shown(&it, &lines)),
@@ -321,7 +326,12 @@ async fn show(pool: &Pool, id: &str, output: OutputFormat) -> Result<Outcome, Co
 }
 
 fn shown(it: &StoredBreak, history: &[Value]) -> String {
-    let mut text = format!("{}\nidentity {}\nevidence {}\n", line(it), it.id, it.evidence_hash);
+    let mut text = format!(
+        "{}\nidentity {}\nevidence {}\n",
+        line(it),
+        it.id,
+        it.evidence_hash
+    );
     let finding = &it.body["finding"];
     if let Some(repair) = finding["repair"].as_object() {
         let part = |name: &str| repair.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -360,7 +370,10 @@ fn rules(output: OutputFormat) -> Outcome {
             let line = |info: &stxworx_reconciler::rule::RuleInfo| {
                 let floor = json!(info.class.floor());
                 let floor = floor.as_str().unwrap_or_default().to_owned();
-                format!("{} (version {}, {floor}): {}\n", info.id, info.version, info.must_hold)
+                format!(
+                    "{} (version {}, {floor}): {}\n",
+                    info.id, info.version, info.must_hold
+                )
             };
             let text: String = rules.iter().map(|rule| line(rule.info())).collect();
             crate::cli::say_text(&text);
@@ -386,7 +399,11 @@ async fn verify(pool: &Pool, output: OutputFormat) -> Result<Outcome, CommandErr
             );
         }
     }
-    Ok(if walk.fault.is_none() { Outcome::Done } else { Outcome::Unsound })
+    Ok(if walk.fault.is_none() {
+        Outcome::Done
+    } else {
+        Outcome::Unsound
+    })
 }
 
 async fn report(
@@ -395,9 +412,13 @@ async fn report(
     out: Option<&PathBuf>,
 ) -> Result<Outcome, CommandError> {
     let filter = BreakFilter {
-        states: [StateName::Suspected, StateName::Open, StateName::Acknowledged]
-            .map(StateName::name)
-            .into(),
+        states: [
+            StateName::Suspected,
+            StateName::Open,
+            StateName::Acknowledged,
+        ]
+        .map(StateName::name)
+        .into(),
         limit: REPORTED,
         ..BreakFilter::default()
     };

@@ -16,8 +16,21 @@ pub enum ReportFormat {
 }
 
 const COLUMNS: [&str; 15] = [
-    "id", "state", "severity", "fault", "rule", "subject_kind", "subject_key", "what", "expected", "found", "amount",
-    "asset", "first_seen_s", "opened_s", "repair_sql",
+    "id",
+    "state",
+    "severity",
+    "fault",
+    "rule",
+    "subject_kind",
+    "subject_key",
+    "what",
+    "expected",
+    "found",
+    "amount",
+    "asset",
+    "first_seen_s",
+    "opened_s",
+    "repair_sql",
 ];
 
 fn cells(it: &StoredBreak) -> [String; 15] {
@@ -105,7 +118,11 @@ fn markdown(found: &[StoredBreak], last: Option<&RunRow>) -> String {
                 hex::encode(run.verdict_digest.as_deref().unwrap_or_default()),
             );
             for note in run.notes.as_array().into_iter().flatten() {
-                let _ = writeln!(text, "\n**Note:** {}", note["says"].as_str().unwrap_or_default());
+                let _ = writeln!(
+                    text,
+                    "\n**Note:** {}",
+                    note["says"].as_str().unwrap_or_default()
+                );
             }
         }
     }
@@ -118,7 +135,21 @@ fn markdown(found: &[StoredBreak], last: Option<&RunRow>) -> String {
          |---|---|---|---|---|---|---|---|---|\n",
     );
     for it in found {
-        let [id, state, severity, _, rule, kind, key, what, expected, is, amount, asset, ..] = cells(it);
+        let [
+            id,
+            state,
+            severity,
+            _,
+            rule,
+            kind,
+            key,
+            what,
+            expected,
+            is,
+            amount,
+            asset,
+            ..,
+        ] = cells(it);
         let row = [
             id.get(..16).unwrap_or(&id).to_owned(),
             state,

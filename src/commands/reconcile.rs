@@ -123,7 +123,11 @@ async fn once(config: &Config, pool: &Pool, args: &ReconcileArgs) -> Result<Outc
         }
         OutputFormat::Text => crate::cli::say_text(&text(&report, Some(open))),
     }
-    let found = if report.applies { open > 0 } else { report.broken > 0 };
+    let found = if report.applies {
+        open > 0
+    } else {
+        report.broken > 0
+    };
     Ok(if found || is_blind(&report) {
         Outcome::Unsound
     } else {
@@ -156,7 +160,11 @@ async fn rerun(pool: &Pool, run: i64, output: OutputFormat) -> Result<Outcome, C
             crate::cli::say_text(&format!("{}run {run} again: {says}\n", text(&report, None)));
         }
     }
-    Ok(if same { Outcome::Done } else { Outcome::Unsound })
+    Ok(if same {
+        Outcome::Done
+    } else {
+        Outcome::Unsound
+    })
 }
 
 fn show_diff(found: &[Difference], output: OutputFormat) -> Outcome {
@@ -165,7 +173,8 @@ fn show_diff(found: &[Difference], output: OutputFormat) -> Outcome {
         OutputFormat::Text => {
             let mut text = String::new();
             for it in found {
-                let says = |said: &Option<String>| said.clone().unwrap_or_else(|| "nothing".to_owned());
+                let says =
+                    |said: &Option<String>| said.clone().unwrap_or_else(|| "nothing".to_owned());
                 text.push_str(&format!(
                     "{} {} {} {}: {} -> {}\n",
                     it.rule,
@@ -222,7 +231,10 @@ fn text(report: &RunReport, open: Option<usize>) -> String {
         text.push_str(&format!("breaks: {}\n", changes.join(", ")));
     }
     for note in &report.notes {
-        text.push_str(&format!("NOTE {}\n", note["says"].as_str().unwrap_or_default()));
+        text.push_str(&format!(
+            "NOTE {}\n",
+            note["says"].as_str().unwrap_or_default()
+        ));
     }
     text.push_str(&format!(
         "canary {}, verdicts {}\n",

@@ -92,7 +92,8 @@ fn policy(values: &Values) -> Result<Policy, ConfigError> {
     let mut amounts = BTreeMap::new();
     for item in values.list("platform.severe_amounts")? {
         let refuse = || {
-            let expected = "ASSET=HIGH:CRITICAL in base units, for instance STX=1000000000:100000000000";
+            let expected =
+                "ASSET=HIGH:CRITICAL in base units, for instance STX=1000000000:100000000000";
             values.invalid_item("platform.severe_amounts", &item, expected)
         };
         let (asset, limits) = item.split_once('=').ok_or_else(refuse)?;

@@ -70,7 +70,12 @@ pub fn unstored(row: StoredBreak) -> Result<Break, EngineError> {
 ///
 /// # Errors
 /// When a rule's facts have no canonical form.
-pub fn event(it: &Break, who: &str, change: &str, said: Option<Value>) -> Result<NewEvent, EngineError> {
+pub fn event(
+    it: &Break,
+    who: &str,
+    change: &str,
+    said: Option<Value>,
+) -> Result<NewEvent, EngineError> {
     let body = serde_json::to_value(it).map_err(EngineError::stored("a break"))?;
     let evidence = match said {
         None => json!({ "break": body }),
@@ -166,8 +171,7 @@ impl<'a> Apply<'a> {
         }
         subjects.sort();
         subjects.dedup();
-        let (kinds, keys): (Vec<_>, Vec<_>) =
-            subjects.into_iter().map(|s| (s.kind, s.key)).unzip();
+        let (kinds, keys): (Vec<_>, Vec<_>) = subjects.into_iter().map(|s| (s.kind, s.key)).unzip();
         let mut known = Known::new();
         for row in self.writing.breaks_of(&kinds, &keys).await? {
             let it = unstored(row)?;
@@ -187,9 +191,7 @@ impl<'a> Apply<'a> {
             let mut of_it = known.remove(&judged.subject).unwrap_or_default();
             let mut row = Vec::with_capacity(judged.verdicts.len());
             for (rule, verdict) in &judged.verdicts {
-                let (mine, others) = of_it
-                    .into_iter()
-                    .partition(|it| it.rule == rule.info().id);
+                let (mine, others) = of_it.into_iter().partition(|it| it.rule == rule.info().id);
                 of_it = others;
                 row.push(self.observe_rule(judged, rule.info(), verdict, mine)?);
             }
@@ -211,7 +213,9 @@ impl<'a> Apply<'a> {
         for row in &judged.case.rows {
             for it in known.remove(&row_subject(row)).unwrap_or_default() {
                 let rule = judged.verdicts.iter().find(|(r, _)| r.info().id == it.rule);
-                let Some((rule, verdict)) = rule else { continue };
+                let Some((rule, verdict)) = rule else {
+                    continue;
+                };
                 if matches!(verdict, Verdict::Skipped { .. }) {
                     continue;
                 }
@@ -270,7 +274,9 @@ impl<'a> Apply<'a> {
         judged: &Judged,
     ) -> Result<(), EngineError> {
         let rows = &judged.case.rows;
-        let key = it.finding.facts["platform"]["key"].as_str().map(str::to_owned);
+        let key = it.finding.facts["platform"]["key"]
+            .as_str()
+            .map(str::to_owned);
         let platform_hash = match &key {
             Some(key) => match rows.iter().find(|row| row.key == key.trim()) {
                 Some(row) => row.row.hash(),
@@ -302,7 +308,10 @@ impl<'a> Apply<'a> {
         judged: &Judged,
         observation: Observation,
     ) -> Result<bool, EngineError> {
-        let subject = before.as_ref().map_or(&judged.subject, |it| &it.subject).clone();
+        let subject = before
+            .as_ref()
+            .map_or(&judged.subject, |it| &it.subject)
+            .clone();
         let chain_hash = judged.case.chain_hash();
         self.move_break(rule, before, &subject, observation, chain_hash)
     }
@@ -383,8 +392,12 @@ impl<'a> Apply<'a> {
                 standing.insert(image.spot.key, image.hash);
             }
             for absent in some {
-                let hash = standing.get(&absent.key).map(|hash| hash.as_slice().try_into());
-                let Some(Ok(platform_hash)) = hash else { continue };
+                let hash = standing
+                    .get(&absent.key)
+                    .map(|hash| hash.as_slice().try_into());
+                let Some(Ok(platform_hash)) = hash else {
+                    continue;
+                };
                 let passed = Observation::Passed { platform_hash };
                 let (it, subject) = (absent.it.clone(), absent.it.subject.clone());
                 self.move_break(absent.rule, Some(it), &subject, passed, absent.chain_hash)?;

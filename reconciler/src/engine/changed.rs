@@ -102,7 +102,9 @@ async fn by_chain(
     let connection = ground.snapshot.connection();
     let entities =
         mirror::touched(connection, &ground.contract, (seen, newest), above(limit)).await?;
-    found.places.extend(entities.iter().filter_map(|e| number_of(e)));
+    found
+        .places
+        .extend(entities.iter().filter_map(|e| number_of(e)));
     Ok(found.len() <= limit)
 }
 

@@ -32,7 +32,11 @@ pub async fn run(
     let mut swept: Option<Instant> = None;
     while !stop.is_cancelled() {
         let due = swept.is_none_or(|at| at.elapsed() >= pauses.sweep);
-        let wanted = if due { Wanted::Sweep } else { Wanted::Incremental };
+        let wanted = if due {
+            Wanted::Sweep
+        } else {
+            Wanted::Incremental
+        };
         let result = tokio::select! {
             result = reconcile(&pool, &settings, &wanted) => result,
             () = stop.cancelled() => return,

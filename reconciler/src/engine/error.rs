@@ -53,7 +53,9 @@ pub enum EngineError {
         why: String,
     },
     /// Too many differences to hold at once.
-    #[error("run {run} has more than {limit} differences; a comparison of two such runs does not fit in memory")]
+    #[error(
+        "run {run} has more than {limit} differences; a comparison of two such runs does not fit in memory"
+    )]
     TooMany {
         /// Which.
         run: i64,

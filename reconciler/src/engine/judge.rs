@@ -202,7 +202,13 @@ impl Judge {
                 other => canonical(&serde_json::to_value(other).unwrap_or(Value::Null)),
             };
             let version = info.version.to_string();
-            for part in [&subject.kind, &subject.key, info.id, version.as_str(), &said] {
+            for part in [
+                &subject.kind,
+                &subject.key,
+                info.id,
+                version.as_str(),
+                &said,
+            ] {
                 let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
                 self.digest.update(length.to_be_bytes());
                 self.digest.update(part.as_bytes());
@@ -245,7 +251,8 @@ impl Judge {
 
     fn is_found(&self, case: &Case, by: &str) -> bool {
         self.verdicts(case).iter().any(|(rule, verdict)| {
-            rule.info().id == by && matches!(verdict, Verdict::Broken { findings } if !findings.is_empty())
+            rule.info().id == by
+                && matches!(verdict, Verdict::Broken { findings } if !findings.is_empty())
         })
     }
 }

@@ -11,41 +11,35 @@ mod apply;
 mod changed;
 pub mod daemon;
 pub mod error;
+mod ground;
 pub mod judge;
 mod rerun;
 mod stream;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stxworx_indexer::error_chain;
 use stxworx_indexer::model::IndexBlockHash;
 use stxworx_indexer::store::Pool;
-use stxworx_indexer::store::read::{Snapshot, market};
 use stxworx_indexer::store::reconcile::Writing;
 use stxworx_indexer::store::reconcile::image::Scope;
-use stxworx_indexer::store::reconcile::mirror::{self, Standing as BlockStanding};
 use stxworx_indexer::store::reconcile::run::{self, Ending, RunRow};
 
 use crate::anchor::Anchor;
 use crate::breaks::Policy;
 use crate::platform::postgres::{Platform, PlatformSource, Shape};
 use crate::rule::{Skip, Verdict};
-use crate::rules::{AssetNames, project_rules};
-use apply::Apply;
 pub use act::{ActError, act, find};
+use apply::Apply;
 pub use apply::{event, stored, unstored};
 pub use error::EngineError;
+use ground::{Basis, Ground, ground};
 use judge::{Judge, Judged, Standing, Tally};
 pub use rerun::{Difference, diff, rerun};
 use stream::{ChainStream, ImageStream, PROJECTS, RowStream};
 use walk::{Page, Walk};
-
-/// The contract that the platform's numbers belong to, by its name.
-const CONTRACT: &str = "freelance-logic";
-/// Deployments of it that an error lists.
-const DEPLOYMENTS: i64 = 20;
 
 /// What an operator sets.
 #[derive(Debug, Clone)]
@@ -123,126 +117,8 @@ pub struct RunReport {
     pub verdict_digest: String,
 }
 
-/// A moment of the mirror.
-pub(crate) struct Ground {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) contract: String,
-    pub(crate) at: BlockStanding,
-    pub(crate) anchor: Anchor,
-    pub(crate) outbox: Option<(i64, i64)>,
-}
-
-async fn ground(
-    pool: &Pool,
-    settings: &Settings,
-    at: Option<&At>,
-    platform_time_s: u64,
-) -> Result<Ground, EngineError> {
-    let mut snapshot = Snapshot::open(pool).await?;
-    let tip = snapshot.tip.clone().ok_or(EngineError::Empty)?;
-    let block = match at {
-        None => tip.id.0.clone(),
-        Some(At::Block(id)) => id.as_bytes().to_vec(),
-        Some(At::Height(height)) => {
-            let at = i32::try_from(*height).unwrap_or(i32::MAX);
-            let block = snapshot.block_by_height(at).await?;
-            block.ok_or_else(|| EngineError::NoBlock(height.to_string()))?.id.0
-        }
-    };
-    let name = || EngineError::NoBlock(format!("0x{}", hex::encode(&block)));
-    let id = IndexBlockHash::from_slice(&block).map_err(|_| name())?;
-    let standing = mirror::standing(&mut snapshot, &block).await?.ok_or_else(name)?;
-    let final_height = snapshot
-        .height_at_burn_depth(tip.burn_height, settings.finality_burn_blocks)
-        .await?;
-    let contract = contract(&mut snapshot, settings, standing.height).await?;
-    let outbox = mirror::outbox_ends(snapshot.connection()).await?;
-    Ok(Ground {
-        anchor: Anchor {
-            block: id,
-            height: u32::try_from(standing.height).unwrap_or(0),
-            burn_height: tip.burn_height,
-            final_height,
-            platform_time_s,
-        },
-        snapshot,
-        contract,
-        at: standing,
-        outbox,
-    })
-}
-
-async fn contract(
-    snapshot: &mut Snapshot,
-    settings: &Settings,
-    height: i32,
-) -> Result<String, EngineError> {
-    let mut known =
-        market::deployments(snapshot.connection(), CONTRACT, height, DEPLOYMENTS).await?;
-    let listed = match known.as_slice() {
-        [] => "none".to_owned(),
-        all => all.join(", "),
-    };
-    match &settings.contract {
-        Some(wanted) if known.contains(wanted) => Ok(wanted.clone()),
-        Some(wanted) => Err(EngineError::NoContract {
-            wanted: wanted.clone(),
-            known: listed,
-        }),
-        None if known.len() > 1 => Err(EngineError::Ambiguous { known: listed }),
-        None => known.pop().ok_or(EngineError::NoContract {
-            wanted: CONTRACT.to_owned(),
-            known: listed,
-        }),
-    }
-}
-
-/// What verdicts depend on besides both sides and the moment.
-pub(crate) struct Basis {
-    assets: BTreeMap<String, String>,
-    /// Rules that cannot read the platform, with the reasons.
-    drift: BTreeMap<String, Vec<String>>,
-}
-
-impl Basis {
-    fn new(settings: &Settings, shape: &Shape) -> Self {
-        let drift = project_rules()
-            .iter()
-            .map(|rule| (rule.info().id.to_owned(), shape.lacks(rule.info().reads)))
-            .filter(|(_, lacks)| !lacks.is_empty())
-            .collect();
-        Self {
-            assets: settings.assets.clone(),
-            drift,
-        }
-    }
-
-    fn value(&self) -> Value {
-        json!({ "assets": self.assets, "drift": self.drift, "rules": judge::rule_versions() })
-    }
-
-    fn judge(&self, anchor: Anchor) -> Judge {
-        let drifted: BTreeSet<_> = self.drift.keys().cloned().collect();
-        let assets = self.assets.iter().map(|(a, b)| (a.clone(), b.clone()));
-        Judge::new(anchor, AssetNames::new(assets), drifted)
-    }
-
-    fn notes(&self) -> Vec<Value> {
-        self.drift
-            .iter()
-            .map(|(rule, lacks)| {
-                json!({
-                    "kind": "rule_broken",
-                    "rule": rule,
-                    "says": format!("rule {rule} cannot read the platform: {}", lacks.join("; ")),
-                })
-            })
-            .collect()
-    }
-}
-
 /// What came of walking over cases.
-pub(crate) struct Walked {
+struct Walked {
     tally: Tally,
     digest: [u8; 32],
     canary: &'static str,
@@ -387,7 +263,15 @@ async fn carry_out(
     let last = run::last_good(pool, None).await?;
     let scope = match (wanted, &last) {
         (Wanted::Incremental, Some(last)) => {
-            changed::scope(settings, last, &basis, &mut ground, &mut platform, &mut writing).await?
+            changed::scope(
+                settings,
+                last,
+                &basis,
+                &mut ground,
+                &mut platform,
+                &mut writing,
+            )
+            .await?
         }
         _ => None,
     };
@@ -439,15 +323,30 @@ async fn look(
     let rows = RowStream::live(platform, None).await?;
     let all = Walk::new(&mut ground.snapshot, chain, rows, None);
     let walked = walk(all, judge, (run, None), &mut |_| Ok(())).await?;
-    let notes = basis.notes().into_iter().chain(walked.notes.clone()).collect();
-    let report = report(run, &mut end, ground.anchor, walked, (BTreeMap::new(), notes), false);
+    let notes = basis
+        .notes()
+        .into_iter()
+        .chain(walked.notes.clone())
+        .collect();
+    let report = report(
+        run,
+        &mut end,
+        ground.anchor,
+        walked,
+        (BTreeMap::new(), notes),
+        false,
+    );
     run::end_judged(pool, run, &end).await?;
     Ok(report)
 }
 
 fn ending(ground: &Ground, basis: &Basis, scope: Option<&Scope>) -> Ending {
     Ending {
-        kind: if scope.is_some() { "incremental" } else { "sweep" },
+        kind: if scope.is_some() {
+            "incremental"
+        } else {
+            "sweep"
+        },
         contract: ground.contract.clone(),
         anchor: json!(ground.anchor),
         basis: basis.value(),

@@ -72,7 +72,10 @@ fn scope(subjects: &Value) -> Scope {
             .collect::<Vec<_>>()
     };
     Scope {
-        places: texts("places").iter().filter_map(|p| p.parse().ok()).collect(),
+        places: texts("places")
+            .iter()
+            .filter_map(|p| p.parse().ok())
+            .collect(),
         keys: texts("keys"),
     }
 }
@@ -128,8 +131,20 @@ async fn repeat(pool: &Pool, run: i64, past: &Past) -> Result<(RunReport, bool),
     let same = walked.digest.as_slice() == past.digest;
     let mut end = ending(&ground, &past.basis, past.scope.as_ref());
     end.kind = "rerun";
-    let notes = past.basis.notes().into_iter().chain(walked.notes.clone()).collect();
-    let made = report(run, &mut end, past.anchor, walked, (BTreeMap::new(), notes), false);
+    let notes = past
+        .basis
+        .notes()
+        .into_iter()
+        .chain(walked.notes.clone())
+        .collect();
+    let made = report(
+        run,
+        &mut end,
+        past.anchor,
+        walked,
+        (BTreeMap::new(), notes),
+        false,
+    );
     run::end_judged(pool, run, &end).await?;
     Ok((made, same))
 }
@@ -161,7 +176,12 @@ async fn said(pool: &Pool, id: i64) -> Result<Said, EngineError> {
             let key = |what: &str| {
                 let subject = &judged.subject;
                 let rule = rule.info().id.to_owned();
-                (subject.kind.clone(), subject.key.clone(), rule, what.to_owned())
+                (
+                    subject.kind.clone(),
+                    subject.key.clone(),
+                    rule,
+                    what.to_owned(),
+                )
             };
             match verdict {
                 Verdict::Matched => {}

@@ -9,8 +9,8 @@ use stxworx_indexer::store::reconcile::mirror::{self, Standing, StateRow};
 
 use super::error::EngineError;
 use super::judge::Chain;
-use crate::platform::postgres::{Filter, Platform, RowAt};
 use crate::platform::Row;
+use crate::platform::postgres::{Filter, Platform, RowAt};
 
 /// The one entity that is compared so far, as images name it.
 pub(super) const PROJECTS: &str = "projects";
@@ -31,7 +31,10 @@ pub(super) struct ChainStream {
 fn chain_of(row: StateRow) -> Result<(u128, Chain), EngineError> {
     let what = || format!("the state of {}", row.entity);
     let state = serde_json::from_str(&row.state).map_err(EngineError::stored(&what()))?;
-    let number = row.entity.rsplit_once('/').and_then(|(_, n)| n.parse().ok());
+    let number = row
+        .entity
+        .rsplit_once('/')
+        .and_then(|(_, n)| n.parse().ok());
     let number = number.ok_or_else(|| EngineError::Stored {
         what: what(),
         detail: "its name has no number".to_owned(),
@@ -151,9 +154,15 @@ impl RowStream {
                 RowSource::Stored { run, scope } => {
                     let connection = snapshot.connection();
                     let limit = i64::from(PAGE);
-                    let images =
-                        image::at_run(connection, PROJECTS, *run, scope.as_ref(), &self.after, limit)
-                            .await?;
+                    let images = image::at_run(
+                        connection,
+                        PROJECTS,
+                        *run,
+                        scope.as_ref(),
+                        &self.after,
+                        limit,
+                    )
+                    .await?;
                     images.into_iter().map(row_of).collect::<Result<_, _>>()?
                 }
             };

@@ -47,7 +47,11 @@ pub(super) fn project_of(at: RowAt) -> Option<PlatformProject> {
     let mut project = PlatformProject::read(at.row)?;
     if place == NOWHERE && project.on_chain_id.value().is_some() {
         project.on_chain_id = Cell::Bad {
-            text: project.row.text("on_chain_id").unwrap_or_default().to_owned(),
+            text: project
+                .row
+                .text("on_chain_id")
+                .unwrap_or_default()
+                .to_owned(),
             why: "it is not written as a plain number".to_owned(),
         };
     }

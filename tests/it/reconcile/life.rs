@@ -9,8 +9,10 @@ use crate::support::eventually;
 use crate::support::run;
 
 /// The first row of the platform.
-const SPOIL: &str = "update projects set total_amount = total_amount + 1 where id = (select min(id) from projects)";
-const REPAIR: &str = "update projects set total_amount = total_amount - 1 where id = (select min(id) from projects)";
+const SPOIL: &str =
+    "update projects set total_amount = total_amount + 1 where id = (select min(id) from projects)";
+const REPAIR: &str =
+    "update projects set total_amount = total_amount - 1 where id = (select min(id) from projects)";
 
 async fn count(stage: &Stage, query: &str) -> i64 {
     stage.mirror.number(query).await
@@ -57,7 +59,10 @@ fn a_platform_that_is_away_or_vanishes_opens_and_heals_nothing() {
         stage.backend.db.sql(SPOIL).await;
         stage.sweep().await;
         stage.sweep().await;
-        let before = stage.mirror.text("select string_agg(body::text, '') from break").await;
+        let before = stage
+            .mirror
+            .text("select string_agg(body::text, '') from break")
+            .await;
         let good = stage.settings.source.url.clone();
 
         stage.settings.source.url = good.replace("dbname", "x") + "&dbname=nowhere";
@@ -71,11 +76,17 @@ fn a_platform_that_is_away_or_vanishes_opens_and_heals_nothing() {
         stage.settings.source.projects_query = format!("{query} where pg_sleep(0.05) is not null");
         stage.settings.source.statement_timeout = std::time::Duration::from_millis(40);
         let broken = reconcile(&stage.mirror.pool, &stage.settings, &Wanted::Sweep).await;
-        assert!(matches!(broken, Err(EngineError::Platform(_))), "{broken:?}");
+        assert!(
+            matches!(broken, Err(EngineError::Platform(_))),
+            "{broken:?}"
+        );
 
         let failed = "select count(*) from reconcile_run where state = 'failed' and error like '%the platform%'";
         assert_eq!(count(&stage, failed).await, 2);
-        let after = stage.mirror.text("select string_agg(body::text, '') from break").await;
+        let after = stage
+            .mirror
+            .text("select string_agg(body::text, '') from break")
+            .await;
         assert_eq!(before, after);
         stage.end().await;
     });
@@ -92,9 +103,15 @@ fn a_run_that_is_killed_is_harmless_and_the_next_one_says_so() {
         let query = stage.settings.source.projects_query.clone();
         stage.settings.source.projects_query = format!("{query} where pg_sleep(0.2) is not null");
         let (pool, settings) = (stage.mirror.pool.clone(), stage.settings.clone());
-        let running = tokio::spawn(async move { reconcile(&pool, &settings, &Wanted::Sweep).await });
+        let running =
+            tokio::spawn(async move { reconcile(&pool, &settings, &Wanted::Sweep).await });
         eventually("a run", || async {
-            match count(&stage, "select count(*) from reconcile_run where state = 'running'").await {
+            match count(
+                &stage,
+                "select count(*) from reconcile_run where state = 'running'",
+            )
+            .await
+            {
                 1 => Ok(()),
                 n => Err(n.to_string()),
             }
@@ -126,15 +143,24 @@ fn people_decide_and_the_history_names_them() {
         stage.backend.db.sql(SPOIL).await;
         stage.sweep().await;
         stage.sweep().await;
-        let id = stage.mirror.text("select encode(id, 'hex') from break").await.unwrap();
+        let id = stage
+            .mirror
+            .text("select encode(id, 'hex') from break")
+            .await
+            .unwrap();
         let pool = stage.mirror.pool.clone();
         let refused = act(&pool, &id, "ann", &Action::Reopen).await;
         assert!(matches!(refused, Err(ActError::Refused(_))), "{refused:?}");
         let unknown = act(&pool, "ffffffff", "ann", &Action::Acknowledge).await;
         assert!(matches!(unknown, Err(ActError::Unknown(_))), "{unknown:?}");
-        act(&pool, &id[..12], "ann", &Action::Acknowledge).await.unwrap();
+        act(&pool, &id[..12], "ann", &Action::Acknowledge)
+            .await
+            .unwrap();
         stage.sweep().await;
-        assert_eq!(stage.live().await.into_values().collect::<Vec<_>>(), ["acknowledged"]);
+        assert_eq!(
+            stage.live().await.into_values().collect::<Vec<_>>(),
+            ["acknowledged"]
+        );
         let accept = Action::Accept {
             note: "a unit more is a unit less".to_owned(),
             until_s: u64::from(u32::MAX),
@@ -143,10 +169,16 @@ fn people_decide_and_the_history_names_them() {
         let report = stage.incremental().await;
         assert_eq!((report.broken, report.tolerated), (0, 1));
         // The same again changes nothing; another amount would be another matter, and so is the end of the time.
-        stage.mirror.sql("update break set body = jsonb_set(body, '{how,until_s}', '1')").await;
+        stage
+            .mirror
+            .sql("update break set body = jsonb_set(body, '{how,until_s}', '1')")
+            .await;
         let report = stage.incremental().await;
         assert_eq!(report.changes.get("reopened"), Some(&1), "{report:?}");
-        let who = stage.mirror.text("select string_agg(who || ' ' || change, ', ' order by seq) from break_event").await;
+        let who = stage
+            .mirror
+            .text("select string_agg(who || ' ' || change, ', ' order by seq) from break_event")
+            .await;
         assert_eq!(
             who.unwrap(),
             "reconciler suspected, reconciler opened, ann acknowledged, bob accepted, reconciler reopened"
@@ -169,13 +201,32 @@ fn a_changed_or_missing_line_of_the_history_is_found() {
         let pool = stage.mirror.pool.clone();
         let whole = events::verify(&pool).await.unwrap();
         assert_eq!((whole.lines, whole.fault), (6, None));
-        for statement in ["update break_event set who = 'nobody'", "delete from break_event", "truncate break_event"] {
-            let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await;
-            assert!(refused.unwrap_err().to_string().contains("only ever added to"), "{statement}");
+        for statement in [
+            "update break_event set who = 'nobody'",
+            "delete from break_event",
+            "truncate break_event",
+        ] {
+            let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+                .execute(&pool)
+                .await;
+            assert!(
+                refused
+                    .unwrap_err()
+                    .to_string()
+                    .contains("only ever added to"),
+                "{statement}"
+            );
         }
         // The owner can: then it shows.
-        let (lines, fault) = plain(&stage, "update break_event set who = 'nobody' where seq = 3").await;
-        assert_eq!((lines, fault.as_str()), (2, "line 3 is not what its hash says"));
+        let (lines, fault) = plain(
+            &stage,
+            "update break_event set who = 'nobody' where seq = 3",
+        )
+        .await;
+        assert_eq!(
+            (lines, fault.as_str()),
+            (2, "line 3 is not what its hash says")
+        );
         let (lines, fault) = plain(&stage, "delete from break_event where seq = 4").await;
         assert_eq!((lines, fault.as_str()), (3, "line 4 is missing"));
         let walk = events::verify(&pool).await.unwrap();
@@ -186,15 +237,24 @@ fn a_changed_or_missing_line_of_the_history_is_found() {
 
 /// What a walk says after a change by the table's owner, which is taken back.
 async fn plain(stage: &Stage, change: &str) -> (i64, String) {
-    stage.mirror.sql("alter table break_event disable trigger all").await;
-    stage.mirror.sql("create table kept as table break_event").await;
+    stage
+        .mirror
+        .sql("alter table break_event disable trigger all")
+        .await;
+    stage
+        .mirror
+        .sql("create table kept as table break_event")
+        .await;
     stage.mirror.sql(change).await;
     let walk = events::verify(&stage.mirror.pool).await.unwrap();
     stage
         .mirror
         .sql("delete from break_event; insert into break_event select * from kept; drop table kept")
         .await;
-    stage.mirror.sql("alter table break_event enable trigger all").await;
+    stage
+        .mirror
+        .sql("alter table break_event enable trigger all")
+        .await;
     (walk.lines, walk.fault.unwrap_or_default())
 }
 
@@ -209,14 +269,21 @@ fn a_run_again_says_the_same_byte_for_byte_even_on_a_fork_that_was_left() {
                  insert into projects (id, status) values ('x{round}', 'ACTIVE')"
             ))
             .await;
-            made.push(if round % 2 == 0 { stage.sweep().await } else { stage.incremental().await });
+            made.push(if round % 2 == 0 {
+                stage.sweep().await
+            } else {
+                stage.incremental().await
+            });
             stage.grow(9).await;
         }
         let canonical = stage.mirror.text(
             "select string_agg('0x' || encode(b.index_block_hash, 'hex'), ' ') from canonical c join block b on b.id = c.block_id",
         );
         let canonical = canonical.await.unwrap();
-        let left = made.iter().filter(|r| !canonical.contains(&r.anchor.block.to_string())).count();
+        let left = made
+            .iter()
+            .filter(|r| !canonical.contains(&r.anchor.block.to_string()))
+            .count();
         let kinds: Vec<_> = made.iter().map(|report| report.kind).collect();
         assert!(kinds.contains(&"incremental"), "{kinds:?}");
         for report in &made {
@@ -225,15 +292,33 @@ fn a_run_again_says_the_same_byte_for_byte_even_on_a_fork_that_was_left() {
             assert_eq!(again.verdict_digest, report.verdict_digest);
             assert_eq!(again.considered, report.considered);
         }
-        println!("{left} of {} runs stood on blocks that were left", made.len());
-        let found = diff(&stage.mirror.pool, made[0].run, made[2].run).await.unwrap();
-        assert!(found.iter().any(|d| d.subject_key == "x2" && d.first.is_none()), "{found:?}");
-        let none = diff(&stage.mirror.pool, made[2].run, made[2].run).await.unwrap();
+        println!(
+            "{left} of {} runs stood on blocks that were left",
+            made.len()
+        );
+        let found = diff(&stage.mirror.pool, made[0].run, made[2].run)
+            .await
+            .unwrap();
+        assert!(
+            found
+                .iter()
+                .any(|d| d.subject_key == "x2" && d.first.is_none()),
+            "{found:?}"
+        );
+        let none = diff(&stage.mirror.pool, made[2].run, made[2].run)
+            .await
+            .unwrap();
         assert_eq!(none, []);
 
         // An image that somebody changed shows.
-        stage.mirror.sql("alter table platform_row disable trigger all").await;
-        stage.mirror.sql("update platform_row set cells = jsonb_set(cells, '{total}', '\"1\"')").await;
+        stage
+            .mirror
+            .sql("alter table platform_row disable trigger all")
+            .await;
+        stage
+            .mirror
+            .sql("update platform_row set cells = jsonb_set(cells, '{total}', '\"1\"')")
+            .await;
         let (_, same) = rerun(&stage.mirror.pool, made[0].run).await.unwrap();
         assert!(!same);
         stage.end().await;
@@ -245,7 +330,10 @@ fn a_look_at_a_past_block_moves_nothing() {
     run(async {
         let mut stage = Stage::new(48, 80).await;
         stage.sweep().await;
-        let height = stage.mirror.number("select max(height) from canonical").await;
+        let height = stage
+            .mirror
+            .number("select max(height) from canonical")
+            .await;
         stage.grow(20).await;
         stage.backend.follow(&stage.mirror).await;
         let at = At::Height(u32::try_from(height).unwrap());
@@ -253,10 +341,16 @@ fn a_look_at_a_past_block_moves_nothing() {
         assert!(!report.applies && report.broken > 0, "{report:?}");
         assert_eq!(count(&stage, "select count(*) from break").await, 0);
         let refused = rerun(&stage.mirror.pool, report.run).await;
-        assert!(matches!(refused, Err(EngineError::NotRepeatable { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(EngineError::NotRepeatable { .. })),
+            "{refused:?}"
+        );
         let nowhere = Wanted::At(At::Height(999_999));
         let refused = reconcile(&stage.mirror.pool, &stage.settings, &nowhere).await;
-        assert!(matches!(refused, Err(EngineError::NoBlock(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(EngineError::NoBlock(_))),
+            "{refused:?}"
+        );
         stage.end().await;
     });
 }
@@ -266,13 +360,24 @@ fn too_many_breaks_at_once_are_a_note_and_no_breaks() {
     run(async {
         let mut stage = Stage::new(49, 150).await;
         stage.settings.open_limit = 3;
-        stage.backend.db.sql("update projects set total_amount = total_amount + 1").await;
+        stage
+            .backend
+            .db
+            .sql("update projects set total_amount = total_amount + 1")
+            .await;
         stage.sweep().await;
         let report = stage.sweep().await;
         let note = report.notes.iter().find(|n| n["kind"] == "too_many");
         assert_eq!(note.unwrap()["rule"], "P2", "{report:?}");
         assert_eq!(stage.breaks(&["open"]).await, map(&[]));
-        assert_eq!(count(&stage, "select count(*) from break_event where change = 'opened'").await, 0);
+        assert_eq!(
+            count(
+                &stage,
+                "select count(*) from break_event where change = 'opened'"
+            )
+            .await,
+            0
+        );
         stage.settings.open_limit = 10_000;
         let report = stage.sweep().await;
         assert!(report.changes["opened"] > 3, "{report:?}");
@@ -287,13 +392,16 @@ fn the_writer_adds_to_the_history_and_changes_nothing_of_it() {
         let stage = Stage::new(50, 60).await;
         stage.backend.db.sql(SPOIL).await;
         let url = format!("{}&options=-c%20role=stxworx_writer", stage.mirror.url);
-        let writer = stxworx_indexer::store::pool(&url, stxworx_indexer::store::Access::Write, 4).unwrap();
+        let writer =
+            stxworx_indexer::store::pool(&url, stxworx_indexer::store::Access::Write, 4).unwrap();
         for _ in 0..2 {
             let done = reconcile(&writer, &stage.settings, &Wanted::Sweep).await;
             assert!(done.is_ok(), "{done:?}");
         }
         stage.backend.db.sql(REPAIR).await;
-        reconcile(&writer, &stage.settings, &Wanted::Incremental).await.unwrap();
+        reconcile(&writer, &stage.settings, &Wanted::Incremental)
+            .await
+            .unwrap();
         for statement in [
             "update break_event set who = who",
             "delete from break_event",
@@ -302,7 +410,9 @@ fn the_writer_adds_to_the_history_and_changes_nothing_of_it() {
             "delete from platform_row",
             "delete from reconcile_run",
         ] {
-            let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&writer).await;
+            let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+                .execute(&writer)
+                .await;
             let error = refused.expect_err(statement).to_string();
             assert!(error.contains("permission denied"), "{statement}: {error}");
         }

@@ -1,5 +1,6 @@
 //! The platform against the mirror: a backend without fault, and one with each.
 
+mod commands;
 mod faults;
 mod life;
 mod platform;

@@ -121,7 +121,10 @@ impl Backend {
                 "insert into projects (id, {names}) values ('{id}', {these})
                  on conflict (id) do update set ({names}) = row({these})
                  where row({}) is distinct from row({these});\n",
-                row.keys().map(|n| format!("projects.{n}")).collect::<Vec<_>>().join(", ")
+                row.keys()
+                    .map(|n| format!("projects.{n}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ));
         }
         statements.push_str(&format!(

@@ -22,9 +22,13 @@ fn mutation(rng: &mut SeededRng, step: u32) -> String {
         3 => format!("update projects set on_chain_id = null where {some}"),
         4 => format!("update projects set on_chain_id = 5000 + {step} where {some}"),
         5 => format!("delete from projects where {some}"),
-        6 => format!("insert into projects (id, on_chain_id, status) values ('y{step}', {step}, 'ACTIVE')"),
+        6 => format!(
+            "insert into projects (id, on_chain_id, status) values ('y{step}', {step}, 'ACTIVE')"
+        ),
         7 => format!("update projects set client_address = 'nobody' where {some}"),
-        8 => format!("update projects set milestone_1_released = not milestone_1_released where {some}"),
+        8 => format!(
+            "update projects set milestone_1_released = not milestone_1_released where {some}"
+        ),
         _ => format!("insert into projects (id, status) values ('z{step}', 'FUNDED')"),
     }
 }
@@ -44,7 +48,11 @@ async fn failing(stage: &Stage) -> BTreeSet<String> {
 async fn play(seed: u64, tells: bool) {
     let mut stage = Stage::new(seed, 60).await;
     if !tells {
-        let query = stage.settings.source.projects_query.replace(", updated_at", "");
+        let query = stage
+            .settings
+            .source
+            .projects_query
+            .replace(", updated_at", "");
         stage.settings.source.projects_query = query;
     }
     // What is opened and healed depends on how often one looked; what fails does not. So nothing is ever healed here.
@@ -72,7 +80,11 @@ async fn play(seed: u64, tells: bool) {
         let after = failing(&stage).await;
         assert_eq!(before, after, "seed {seed}, step {step}: {look:?}");
         for change in ["suspected", "dropped", "reopened"] {
-            assert_eq!(look.changes.get(change), None, "seed {seed}, step {step}: {look:?}");
+            assert_eq!(
+                look.changes.get(change),
+                None,
+                "seed {seed}, step {step}: {look:?}"
+            );
         }
     }
     assert!(incrementals > STEPS / 2, "{incrementals}");
