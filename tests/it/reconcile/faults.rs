@@ -1,5 +1,7 @@
 //! Each class of fault in the platform's rows opens its break and no other, and ends when it is repaired.
 
+use std::collections::BTreeSet;
+
 use stxworx_reconciler::engine::Wanted;
 
 use super::Stage;
@@ -152,6 +154,7 @@ fn each_fault_opens_its_break_and_ends_when_it_is_repaired() {
     run(async {
         let mut stage = Stage::new(32, 120).await;
         stage.sweep().await;
+        let mut met = BTreeSet::new();
         for fault in FAULTS {
             let id = active(&stage).await;
             stage
@@ -174,10 +177,12 @@ fn each_fault_opens_its_break_and_ends_when_it_is_repaired() {
             };
             stage.run(wanted).await;
             let seen: Vec<_> = states().await.into_iter().collect();
-            let suspected: Vec<_> = expected
-                .iter()
-                .map(|it| (it.clone(), "suspected".to_owned()))
-                .collect();
+            // What was resolved and is there again is not a race any more.
+            let mut first = |it: &String| match met.insert(it.clone()) {
+                true => (it.clone(), "suspected".to_owned()),
+                false => (it.clone(), "open".to_owned()),
+            };
+            let suspected: Vec<_> = expected.iter().map(&mut first).collect();
             assert_eq!(seen, suspected, "{}", fault.name);
             let report = stage.incremental().await;
             let open: Vec<_> = expected

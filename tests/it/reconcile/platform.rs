@@ -56,6 +56,12 @@ fn values(state: &Json) -> BTreeMap<String, String> {
         other => &other.to_uppercase(),
     };
     row.insert("status".to_owned(), quoted(status));
+    // Another fork's project of the same number may have had more of them.
+    for m in 1..=10 {
+        for part in ["amount", "funded", "complete", "released"] {
+            row.insert(format!("milestone_{m}_{part}"), "null".to_owned());
+        }
+    }
     for it in milestones {
         let m = &it["m"];
         let released = it["status"] == "released";

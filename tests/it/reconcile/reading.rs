@@ -50,7 +50,6 @@ fn a_role_with_all_rights_cannot_be_made_to_write() {
             "select wipe_anyway() as key",
             "select set_config('transaction_read_only', 'off', true) as key from projects",
             "select nextval('counted')::text as key",
-            "select lo_create(7)::text as key",
             "delete from projects returning id as key",
             "with gone as (delete from projects returning id) select id as key from gone",
             "select id as key from projects) as q; delete from projects; --",
@@ -64,6 +63,10 @@ fn a_role_with_all_rights_cannot_be_made_to_write() {
                 "{query}"
             );
         }
+        // Servers before version 16 let a read-only transaction make large objects: nothing is ever committed.
+        let _ = read(&source(&backend, "select lo_create(7)::text as key")).await;
+        let objects = "select count(*) from pg_largeobject_metadata";
+        assert_eq!(backend.db.number(objects).await, 0);
         // Two statements away from a snapshot the default would be lifted; a new connection begins with it.
         let lifted = "select id as key, set_config('default_transaction_read_only', 'off', false) as status from projects";
         let _ = read(&source(&backend, lifted)).await;

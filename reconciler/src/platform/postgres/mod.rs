@@ -1,8 +1,8 @@
 //! The platform's Postgres database, read and never written.
 //!
-//! Three things hold the last part, each enough by itself where the role has no more rights than it needs: connections
-//! are read only by default, the transaction of a run is declared read only, and a configured query stands as a part of
-//! a statement of ours, which the protocol sends alone.
+//! Four things hold the last part, whatever rights the role has: connections are read only by default, the transaction of
+//! a run is declared read only, a configured query stands as a part of a statement of ours, which the protocol sends
+//! alone, and the transaction is never committed (servers before version 16 make large objects in a read-only one).
 //!
 //! A run reads everything in one `repeatable read` transaction, by a cursor, a page at a time: rows of the same moment,
 //! in bounded memory, each value as text or null.
@@ -266,7 +266,7 @@ impl Platform {
 
     /// Lets go of the platform.
     pub async fn close(self) {
-        // It wrote nothing: how the transaction ends makes no difference.
+        // Rolled back, never committed.
         drop(self.tx);
         self.pool.close().await;
     }
