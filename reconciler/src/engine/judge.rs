@@ -13,6 +13,10 @@ use crate::platform::{Cell, PlatformProject};
 use crate::rule::{Skip, Subject, Verdict};
 use crate::rules::{AssetNames, ProjectCase, ProjectRule, project_rules};
 
+/// Rules that do not need to know what the chain says of a project, only whether it is there. The others cannot look at
+/// one that was opened before the mirror began: its state is a part of the story.
+const OF_ROWS: [&str; 3] = ["P1", "P8", "P9"];
+
 /// The chain's side of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chain {
@@ -176,13 +180,16 @@ impl Judge {
             platform: &case.rows,
             assets: &self.assets,
         };
+        let is_partial = case.chain.as_ref().is_some_and(|chain| chain.state.partial);
         self.rules
             .iter()
             .map(|rule| {
-                let verdict = if self.drifted.contains(rule.info().id) {
-                    Verdict::Skipped {
-                        reason: Skip::SchemaDrift,
-                    }
+                let skipped = |reason| Verdict::Skipped { reason };
+                let id = rule.info().id;
+                let verdict = if self.drifted.contains(id) {
+                    skipped(Skip::SchemaDrift)
+                } else if is_partial && !OF_ROWS.contains(&id) {
+                    skipped(Skip::Incomplete)
                 } else {
                     rule.judge(&given)
                 };
@@ -226,27 +233,30 @@ impl Judge {
         self.digest.clone().finalize().into()
     }
 
-    /// Would a wrong unit be found? In a copy of a case without any difference, one unit more is put into the platform's
-    /// total, and into the chain's. None where the case has no two sides to differ.
+    /// Would a wrong unit be found? In a copy of a case in which the rule found no difference, one unit more is put into
+    /// the platform's total, and into the chain's. None where no such rule looked.
     pub fn finds_a_wrong_unit(&self, judged: &Judged) -> Option<bool> {
-        let clean = judged.verdicts.iter().all(|(_, v)| *v == Verdict::Matched);
-        let ([row], Some(chain)) = (judged.case.rows.as_slice(), &judged.case.chain) else {
-            return None;
+        let matched = |id: &str| {
+            let mut all = judged.verdicts.iter();
+            all.any(|(rule, verdict)| rule.info().id == id && *verdict == Verdict::Matched)
         };
-        let Cell::Is(total) = row.total else {
-            return None;
-        };
-        if !clean {
-            return None;
+        let chain = judged.case.chain.as_ref()?;
+        let mut found = Vec::new();
+        if let [row] = judged.case.rows.as_slice()
+            && let Cell::Is(total) = row.total
+            && matched("P2")
+        {
+            let mut wrong = judged.case.clone();
+            wrong.rows[0].total = Cell::Is(total.wrapping_add(1));
+            found.push(self.is_found(&wrong, "P2"));
         }
-        let mut wrong = judged.case.clone();
-        wrong.rows[0].total = Cell::Is(total.checked_add(1)?);
-        let in_row = self.is_found(&wrong, "P2");
-        let mut wrong = judged.case.clone();
-        let mut chain = chain.clone();
-        chain.state.total.0 = chain.state.total.0.checked_add(1)?;
-        wrong.chain = Some(chain);
-        Some(in_row && self.is_found(&wrong, "E1"))
+        if matched("E1") {
+            let (mut wrong, mut chain) = (judged.case.clone(), chain.clone());
+            chain.state.total.0 = chain.state.total.0.wrapping_add(1);
+            wrong.chain = Some(chain);
+            found.push(self.is_found(&wrong, "E1"));
+        }
+        (!found.is_empty()).then(|| found.iter().all(|found| *found))
     }
 
     fn is_found(&self, case: &Case, by: &str) -> bool {
@@ -269,4 +279,130 @@ pub fn rule_versions() -> Value {
 /// the same program.
 fn canonical(value: &Value) -> String {
     evidence::canonical(value).unwrap_or_else(|_| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use stxworx_indexer::model::IndexBlockHash;
+    use stxworx_indexer::project::market::projects::Milestone;
+    use stxworx_indexer::store::read::market::{ProjectStatus, Units};
+
+    use super::*;
+    use crate::platform::Row;
+
+    const CLIENT: &str = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM";
+
+    fn judge(drifted: &[&str]) -> Judge {
+        let anchor = Anchor {
+            block: IndexBlockHash([1; 32]),
+            height: 9,
+            burn_height: 9,
+            final_height: None,
+            platform_time_s: 9,
+        };
+        let drifted = drifted.iter().map(|id| (*id).to_owned()).collect();
+        Judge::new(anchor, AssetNames::default(), drifted)
+    }
+
+    fn case() -> Case {
+        let state = ProjectState {
+            id: 7,
+            client: CLIENT.to_owned(),
+            freelancer: CLIENT.to_owned(),
+            asset: "STX".to_owned(),
+            status: ProjectStatus::Active,
+            total: Units(5),
+            milestones: vec![Milestone {
+                m: 1,
+                amount: Units(5),
+                ..Milestone::default()
+            }],
+            ..ProjectState::default()
+        };
+        let cells = [
+            ("key", "k"),
+            ("on_chain_id", "7"),
+            ("client", CLIENT),
+            ("freelancer", CLIENT),
+            ("asset", "STX"),
+            ("total", "5"),
+            ("status", "ACTIVE"),
+            ("milestone_1_amount", "5"),
+            ("milestone_1_funded", "true"),
+        ];
+        let cells = cells.map(|(name, text)| (name.to_owned(), Some(text.to_owned())));
+        Case {
+            chain: Some(Chain {
+                entity: "ST1.freelance-logic/7".to_owned(),
+                state,
+                hash: [7; 32],
+            }),
+            rows: PlatformProject::read(Row(cells.into()))
+                .into_iter()
+                .collect(),
+            cut: false,
+        }
+    }
+
+    #[test]
+    fn a_wrong_unit_is_found_and_a_rule_that_cannot_look_is_not_blamed() {
+        let mut all = judge(&[]);
+        let judged = all.judge(case());
+        assert!(judged.verdicts.iter().all(|(_, v)| *v == Verdict::Matched));
+        assert_eq!(all.finds_a_wrong_unit(&judged), Some(true));
+        let mut none = judge(&["P2", "E1"]);
+        let judged = none.judge(case());
+        assert_eq!(none.finds_a_wrong_unit(&judged), None);
+        // A rule that says "equal" of anything would be noticed: here it stops looking after it matched.
+        let judged = judge(&[]).judge(case());
+        assert_eq!(judge(&["P2"]).finds_a_wrong_unit(&judged), Some(false));
+    }
+
+    #[test]
+    fn a_project_from_before_the_mirror_is_not_compared_but_its_rows_are() {
+        let mut case = case();
+        if let Some(chain) = &mut case.chain {
+            chain.state.partial = true;
+        }
+        let mut tally = Tally::default();
+        let judged = judge(&[]).judge(case);
+        for (rule, verdict) in &judged.verdicts {
+            let skipped = matches!(
+                verdict,
+                Verdict::Skipped {
+                    reason: Skip::Incomplete
+                }
+            );
+            assert_eq!(
+                skipped,
+                !OF_ROWS.contains(&rule.info().id),
+                "{}",
+                rule.info().id
+            );
+        }
+        tally.cover(&judged);
+        assert_eq!(tally.coverage["STX"], (5, 0));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_verdicts_and_their_order() {
+        let digest = |cases: &[Case]| {
+            let mut judge = judge(&[]);
+            for case in cases {
+                judge.judge(case.clone());
+            }
+            judge.digest()
+        };
+        let (one, mut other) = (case(), case());
+        other.rows.clear();
+        assert_eq!(
+            digest(&[one.clone(), other.clone()]),
+            digest(&[one.clone(), other.clone()])
+        );
+        assert_ne!(
+            digest(&[one.clone(), other.clone()]),
+            digest(&[other.clone(), one.clone()])
+        );
+        assert_ne!(digest(&[one]), digest(&[other]));
+    }
 }

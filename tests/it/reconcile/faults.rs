@@ -250,3 +250,30 @@ async fn resolve(stage: &Stage, named: &str) {
         .await
         .unwrap();
 }
+
+/// What the mirror itself has wrong is told from what the platform has, and waits for nothing.
+#[test]
+fn a_wrong_mirror_is_named_as_the_one_at_fault() {
+    run(async {
+        let stage = Stage::new(33, 80).await;
+        stage.sweep().await;
+        let current = "from projection_current k where k.version_id = v.id and k.projection = 10
+                       and k.entity = (select min(entity) from projection_current where projection = 10)";
+        let change = |sign: &str| {
+            format!(
+                "update projection_version v set state = jsonb_set(v.state, '{{paid}}',
+                     to_jsonb(((v.state->>'paid')::numeric {sign} 1)::text)) {current}"
+            )
+        };
+        stage.mirror.sql(change("+")).await;
+        let report = stage.sweep().await;
+        assert_eq!(report.changes.get("opened"), Some(&2), "{report:?}");
+        let who = stage
+            .mirror
+            .text("select string_agg(distinct rule || ' ' || fault || ' ' || severity, ', ') from break where rule = 'E1'")
+            .await;
+        assert_eq!(who.as_deref(), Some("E1 mirror critical"));
+        stage.mirror.sql(change("-")).await;
+        stage.end().await;
+    });
+}
