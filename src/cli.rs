@@ -76,6 +76,10 @@ enum Command {
     Reindex(ReindexArgs),
     /// Say where a state comes from: each field from its event, block, payload and source.
     Explain(ExplainArgs),
+    /// Compare the platform's database with the chain, and follow every difference until it is gone.
+    Reconcile(commands::reconcile::ReconcileArgs),
+    /// List, show and decide what reconciliation found.
+    Breaks(commands::breaks::BreaksArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -215,7 +219,7 @@ pub struct DevnetArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Which parts to run, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api, Role::Webhooks])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api, Role::Webhooks, Role::Reconciler])]
     pub roles: Vec<Role>,
 }
 
@@ -272,6 +276,7 @@ enum ConfigCommand {
     Example,
 }
 
+/// Reads a time: 60s, 5m, 1h or 30d.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
@@ -400,6 +405,8 @@ async fn dispatch(
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Keys(command) => commands::keys::keys(config, &command).await,
+        Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
+        Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

@@ -13,6 +13,7 @@ use prometheus::{
 };
 
 use crate::api::stream::metrics::StreamMetrics;
+use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
 use crate::webhook::metrics::WebhookMetrics;
 
@@ -125,6 +126,8 @@ pub struct Metrics {
     pub streams: StreamMetrics,
     /// Of the webhooks.
     pub webhooks: WebhookMetrics,
+    /// Of reconciliation.
+    pub reconcile: ReconcileMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -308,6 +311,7 @@ impl Metrics {
             sources: SourceMetrics::new(&registry)?,
             streams: StreamMetrics::new(&registry)?,
             webhooks: WebhookMetrics::new(&registry)?,
+            reconcile: ReconcileMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

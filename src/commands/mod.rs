@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod backfill;
 mod backfill_archive;
+pub mod breaks;
+mod breaks_report;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
@@ -13,6 +15,7 @@ pub mod keys;
 pub mod migrate;
 mod progress;
 pub mod rebuild;
+pub mod reconcile;
 pub mod reindex;
 pub mod run;
 pub mod status;

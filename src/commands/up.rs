@@ -46,7 +46,7 @@ pub async fn up(
         config.clone()
     };
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
-    let roles = [Role::Indexer, Role::Api, Role::Webhooks].into();
+    let roles = [Role::Indexer, Role::Api, Role::Webhooks, Role::Reconciler].into();
     #[cfg_attr(not(feature = "devnet"), allow(unused_mut))]
     let mut daemon = match Daemon::start(config, &roles, database.url(), cancel.clone()).await {
         Ok(daemon) => daemon,

@@ -5,6 +5,7 @@
 
 mod api;
 mod load;
+pub mod platform;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,8 @@ pub struct Config {
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
     pub finality_burn_blocks: u32,
+    /// The platform that is compared; none for no reconciliation. Holds a secret.
+    pub platform: Option<platform::PlatformConfig>,
     /// Filter of log lines.
     pub log_level: String,
     /// How log lines look.
@@ -188,6 +191,7 @@ impl Config {
             let expected = "a filter, for instance info or stxworx_indexer=debug,info";
             return Err(values.invalid("log.level", expected));
         }
+        let finality_burn_blocks = values.integer("chain.finality_burn_blocks", 1, 1_000_000)?;
         Ok(Self {
             network: match values.text("network")?.as_str() {
                 "mainnet" => Network::Mainnet,
@@ -235,7 +239,8 @@ impl Config {
             )?),
             sources: SourceConfig::read(&values)?,
             lease_ttl: Duration::from_millis(values.integer("lease.ttl_ms", 100, 600_000)?),
-            finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
+            finality_burn_blocks,
+            platform: platform::read(&values, finality_burn_blocks)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {
                 "pretty" => LogFormat::Pretty,

@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+mod reconciler;
 mod serve;
 pub mod sources;
 
@@ -47,6 +48,8 @@ pub enum Role {
     Api,
     /// Sends webhooks.
     Webhooks,
+    /// Compares the platform with the chain, where platform.url is set.
+    Reconciler,
 }
 
 /// Why the daemon ended.
@@ -84,6 +87,9 @@ pub enum DaemonError {
         /// How, if it panicked.
         detail: Option<String>,
     },
+    /// Nothing to compare with.
+    #[error("the role reconciler alone has nothing to do: set platform.url")]
+    NoPlatform,
     /// Metrics could not be set up.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -167,6 +173,9 @@ impl Daemon {
         let streams = talks.then(|| daemon.start_streams(config));
         if let Some(streams) = streams.as_ref().filter(|_| roles.contains(&Role::Webhooks)) {
             daemon.start_webhooks(config, Arc::clone(streams));
+        }
+        if roles.contains(&Role::Reconciler) {
+            daemon.start_reconciler(config, roles)?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);

@@ -32,6 +32,8 @@ mod metrics;
 mod sync;
 mod migrations;
 mod provenance;
+#[cfg(feature = "devnet")]
+mod reconcile;
 mod reindex;
 mod reliability;
 #[cfg(feature = "devnet")]

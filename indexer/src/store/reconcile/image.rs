@@ -1,0 +1,245 @@
+//! The platform's rows as runs saw them: what changed since the last one, and what was there at an earlier one.
+//!
+//! Rows are in the order of place, key (by bytes) and copy, as the platform's reader gives them, so that both sides
+//! are merged as streams.
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::Writing;
+use crate::store::StoreError;
+
+/// The place of a row that has no number, or none that can be read: behind every number.
+pub const NOWHERE: u128 = 99_999_999_999_999_999_999;
+
+/// Where a row stands in the order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spot {
+    /// Its number at the contract, or [`NOWHERE`].
+    pub place: u128,
+    /// The platform's key; empty where there is none.
+    pub key: String,
+    /// From 0, among rows of one place and key; -1 is before all of them.
+    pub copy: i32,
+}
+
+impl Spot {
+    /// Before every row.
+    pub fn first() -> Self {
+        Self {
+            place: 0,
+            key: String::new(),
+            copy: -1,
+        }
+    }
+}
+
+/// A stored row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// Its number in the table.
+    pub id: i64,
+    /// Where it stands.
+    pub spot: Spot,
+    /// Of its cells.
+    pub hash: Vec<u8>,
+    /// Column to text or null; none where it was not asked for.
+    pub cells: Option<Value>,
+}
+
+/// Rows of a few places, and rows without a place by key. None for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Places.
+    pub places: Vec<u128>,
+    /// Keys of rows without a place.
+    pub keys: Vec<String>,
+}
+
+impl Scope {
+    /// Places as SQL takes them.
+    pub fn places_text(&self) -> Vec<String> {
+        self.places.iter().map(u128::to_string).collect()
+    }
+}
+
+struct Raw {
+    id: i64,
+    place: String,
+    key: String,
+    copy: i32,
+    hash: Vec<u8>,
+    cells: Option<Value>,
+}
+
+fn image(raw: Raw) -> Result<Image, StoreError> {
+    let place = raw.place.parse().map_err(|_| StoreError::Corrupt {
+        table: "platform_row",
+        detail: format!("the place {} is no whole number", raw.place),
+    })?;
+    Ok(Image {
+        id: raw.id,
+        spot: Spot {
+            place,
+            key: raw.key,
+            copy: raw.copy,
+        },
+        hash: raw.hash,
+        cells: raw.cells,
+    })
+}
+
+/// Rows that stand now, behind a spot, without their cells.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(
+    connection: &mut PgConnection,
+    entity: &str,
+    scope: Option<&Scope>,
+    after: &Spot,
+    limit: i64,
+) -> Result<Vec<Image>, StoreError> {
+    let places = scope.map(Scope::places_text);
+    let rows = sqlx::query_as!(
+        Raw,
+        r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
+           from platform_row
+           where entity = $1 and to_run is null and (place, key, copy) > ($2::text::numeric, $3::text, $4::integer)
+             and ($5::text[] is null or place = any($5::text[]::numeric[])
+                  or (place = 99999999999999999999 and key = any($6::text[])))
+           order by place, key, copy limit $7"#,
+        entity,
+        after.place.to_string() as _,
+        after.key,
+        after.copy,
+        places.as_deref(),
+        scope.map(|s| s.keys.as_slice()),
+        limit
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::db("read the platform's rows as they were seen"))?;
+    rows.into_iter().map(image).collect()
+}
+
+/// Rows as a run saw them, behind a spot, with their cells.
+///
+/// # Errors
+/// When the database fails.
+pub async fn at_run(
+    connection: &mut PgConnection,
+    entity: &str,
+    run: i64,
+    scope: Option<&Scope>,
+    after: &Spot,
+    limit: i64,
+) -> Result<Vec<Image>, StoreError> {
+    let places = scope.map(Scope::places_text);
+    let rows = sqlx::query_as!(
+        Raw,
+        r#"select id, place::text as "place!", key, copy, hash, cells
+           from platform_row
+           where entity = $1 and from_run <= $8 and (to_run is null or to_run > $8)
+             and (place, key, copy) > ($2::text::numeric, $3::text, $4::integer)
+             and ($5::text[] is null or place = any($5::text[]::numeric[])
+                  or (place = 99999999999999999999 and key = any($6::text[])))
+           order by place, key, copy limit $7"#,
+        entity,
+        after.place.to_string() as _,
+        after.key,
+        after.copy,
+        places.as_deref(),
+        scope.map(|s| s.keys.as_slice()),
+        limit,
+        run
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::db("read the platform's rows of a run"))?;
+    rows.into_iter().map(image).collect()
+}
+
+/// A row that a run saw for the first time, or otherwise than before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NewImage {
+    /// Its place, as text.
+    pub place: String,
+    /// The platform's key.
+    pub key: String,
+    /// Among rows of one place and key.
+    pub copy: i32,
+    /// Of its cells, hexadecimal.
+    pub hash: String,
+    /// Column to text or null.
+    pub cells: Value,
+}
+
+impl Writing {
+    /// Notes that rows do not stand any more, and that others do.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn change_images(
+        &mut self,
+        entity: &str,
+        run: i64,
+        gone: &[i64],
+        new: &[NewImage],
+    ) -> Result<(), StoreError> {
+        let failed = || StoreError::db("keep the platform's rows");
+        if !gone.is_empty() {
+            sqlx::query!(
+                "update platform_row set to_run = $1 where id = any($2)",
+                run,
+                gone
+            )
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed())?;
+        }
+        if !new.is_empty() {
+            let rows = serde_json::to_value(new).map_err(|error| StoreError::Corrupt {
+                table: "platform_row",
+                detail: error.to_string(),
+            })?;
+            sqlx::query!(
+                "insert into platform_row (entity, place, key, copy, hash, cells, from_run)
+                 select $1, r.place, r.key, r.copy, decode(r.hash, 'hex'), r.cells, $2
+                 from jsonb_to_recordset($3::jsonb)
+                      as r (place numeric(20, 0), key text, copy integer, hash text, cells jsonb)",
+                entity,
+                run,
+                rows
+            )
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// The rows that stand now with one of these keys, without their cells.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn standing_keys(
+        &mut self,
+        entity: &str,
+        keys: &[String],
+    ) -> Result<Vec<Image>, StoreError> {
+        let rows = sqlx::query_as!(
+            Raw,
+            r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
+               from platform_row
+               where entity = $1 and to_run is null and key = any($2) order by key, place, copy"#,
+            entity,
+            keys
+        )
+        .fetch_all(&mut *self.tx)
+        .await
+        .map_err(StoreError::db("look for rows by key"))?;
+        rows.into_iter().map(image).collect()
+    }
+}
