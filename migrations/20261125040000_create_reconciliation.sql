@@ -135,12 +135,6 @@ create unique index platform_row_live on platform_row (entity, place, key, copy)
 create index platform_row_key on platform_row (entity, key) where to_run is null;
 create index platform_row_at on platform_row (entity, place, key, copy, from_run);
 
-create function refuse_change() returns trigger language plpgsql as $$
-begin
-    raise exception '% is only ever added to', tg_table_name using errcode = '42501';
-end
-$$;
-comment on function refuse_change is 'Holds tables to which rows are only added.';
 create trigger break_event_stays before update or delete or truncate on break_event
     for each statement execute function refuse_change();
 create trigger platform_row_stays before delete or truncate on platform_row

@@ -22,6 +22,46 @@ pub struct PlatformConfig {
     pub pauses: Pauses,
 }
 
+impl PlatformConfig {
+    /// For a platform at this address that lives as fast as a devnet: differences get seconds.
+    pub fn hurried(
+        url: String,
+        assets: BTreeMap<String, String>,
+        finality_burn_blocks: u32,
+    ) -> Self {
+        let window = |burn_blocks| Window {
+            burn_blocks,
+            seconds: 3,
+        };
+        Self {
+            settings: Settings {
+                source: PlatformSource {
+                    url,
+                    projects_query: String::new(),
+                    statement_timeout: Duration::from_secs(10),
+                },
+                contract: None,
+                assets,
+                finality_burn_blocks,
+                policy: Policy {
+                    windows: Windows {
+                        platform_behind: window(1),
+                        platform_ahead: window(2),
+                        ..Windows::default()
+                    },
+                    ..Policy::default()
+                },
+                open_limit: 1_000,
+                incremental_limit: 10_000,
+            },
+            pauses: Pauses {
+                incremental: Duration::from_secs(1),
+                sweep: Duration::from_secs(15),
+            },
+        }
+    }
+}
+
 /// A day.
 const DAY_MS: u64 = 86_400_000;
 

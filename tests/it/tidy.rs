@@ -7,11 +7,18 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 500;
 /// Longest file of tests.
 const MAX_TEST_LINES: usize = 1000;
-const LONGER: &[(&str, usize, &str)] = &[(
-    "indexer/src/pipeline/writer.rs",
-    540,
-    "the writer's state and all that changes it",
-)];
+const LONGER: &[(&str, usize, &str)] = &[
+    (
+        "indexer/src/pipeline/writer.rs",
+        540,
+        "the writer's state and all that changes it",
+    ),
+    (
+        "src/config/settings.rs",
+        600,
+        "one table, a few lines for each setting",
+    ),
+];
 
 struct Source {
     path: String,
@@ -202,7 +209,9 @@ fn statements_stand_in_the_store() {
         let at = [
             "indexer/src/store/",
             "src/embedded/",
+            // Platforms have schemas of their own.
             "reconciler/src/platform/",
+            "src/devnet/backend/",
         ];
         !at.iter().any(|folder| s.path.starts_with(folder))
     });
@@ -231,6 +240,7 @@ fn sqlx_is_named_only_where_a_pool_is_handed_on() {
         "indexer/src/reindex/",
         "indexer/src/explain/",
         "reconciler/src/platform/",
+        "src/devnet/backend/",
         "src/embedded/",
         "src/daemon/",
         "src/commands/up.rs",

@@ -81,6 +81,8 @@ fn note(metrics: &Metrics, result: &Result<RunReport, EngineError>) {
             );
         }
         Err(EngineError::Busy) => of.run("any", "busy"),
+        // A mirror that begins: there will be something soon.
+        Err(EngineError::Empty) => tracing::debug!("there is nothing to reconcile yet"),
         Err(error) => {
             of.run("any", "failed");
             tracing::warn!(error = %error_chain(error), "a reconciliation failed; nothing was changed by it");
