@@ -135,7 +135,8 @@ pub async fn standing(
                 .fetch_all(connection)
                 .await
         }
-        Some(scope) => image_query!(
+        Some(scope) => {
+            image_query!(
             "null::jsonb",
             "and to_run is null and place = any(array(select p::numeric from unnest($6::text[]) p))
                  and (place <> 99999999999999999999 or key = any($7))",
@@ -145,8 +146,9 @@ pub async fn standing(
             &scope.looked_at(),
             &scope.keys
         )
-        .fetch_all(connection)
-        .await,
+            .fetch_all(connection)
+            .await
+        }
     };
     let rows = rows.map_err(StoreError::db("read the platform's rows as they were seen"))?;
     rows.into_iter().map(image).collect()
