@@ -15,6 +15,8 @@ mod ground;
 pub mod judge;
 mod rerun;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::collections::BTreeMap;

@@ -47,6 +47,13 @@ async fn failing(stage: &Stage) -> BTreeSet<String> {
 /// With a time of the last change in each row, or by looking at all rows; `deletes` are seen by the latter alone.
 async fn play(seed: u64, tells: bool) {
     let mut stage = Stage::new(seed, 60).await;
+    // Numbers as text find their rows in another way than whole numbers do.
+    if seed % 2 == 0 {
+        let query = stage.settings.source.projects_query.clone();
+        let query = query.replace(" on_chain_id,", " on_chain_id::text as on_chain_id,");
+        assert!(query.contains("::text"), "{query}");
+        stage.settings.source.projects_query = query;
+    }
     if !tells {
         let query = stage
             .settings

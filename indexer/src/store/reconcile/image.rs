@@ -58,9 +58,18 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Places as SQL takes them.
+    /// Places as they are written.
     pub fn places_text(&self) -> Vec<String> {
         self.places.iter().map(u128::to_string).collect()
+    }
+
+    /// Places to look at, [`NOWHERE`] among them where rows are wanted by key.
+    pub fn looked_at(&self) -> Vec<String> {
+        let mut places = self.places_text();
+        if !self.keys.is_empty() {
+            places.push(NOWHERE.to_string());
+        }
+        places
     }
 }
 
@@ -90,6 +99,25 @@ fn image(raw: Raw) -> Result<Image, StoreError> {
     })
 }
 
+// Places come as text, and are cast once, not for every row: hence the array of a subquery.
+macro_rules! image_query {
+    ($cells:literal, $tail:literal, $entity:expr, $after:expr, $limit:expr $(, $args:expr)*) => {
+        sqlx::query_as!(
+            Raw,
+            r#"select id, place::text as "place!", key, copy, hash, "# + $cells + r#" as cells
+               from platform_row
+               where entity = $1 and (place, key, copy) > ($2::text::numeric, $3::text, $4::integer) "#
+                + $tail + " order by place, key, copy limit $5",
+            $entity,
+            $after.place.to_string() as _,
+            $after.key,
+            $after.copy,
+            $limit
+            $(, $args)*
+        )
+    };
+}
+
 /// Rows that stand now, behind a spot, without their cells.
 ///
 /// # Errors
@@ -101,26 +129,28 @@ pub async fn standing(
     after: &Spot,
     limit: i64,
 ) -> Result<Vec<Image>, StoreError> {
-    let places = scope.map(Scope::places_text);
-    let rows = sqlx::query_as!(
-        Raw,
-        r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
-           from platform_row
-           where entity = $1 and to_run is null and (place, key, copy) > ($2::text::numeric, $3::text, $4::integer)
-             and ($5::text[] is null or place = any($5::text[]::numeric[])
-                  or (place = 99999999999999999999 and key = any($6::text[])))
-           order by place, key, copy limit $7"#,
-        entity,
-        after.place.to_string() as _,
-        after.key,
-        after.copy,
-        places.as_deref(),
-        scope.map(|s| s.keys.as_slice()),
-        limit
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::db("read the platform's rows as they were seen"))?;
+    let rows = match scope {
+        None => {
+            image_query!("null::jsonb", "and to_run is null", entity, after, limit)
+                .fetch_all(connection)
+                .await
+        }
+        Some(scope) => {
+            image_query!(
+            "null::jsonb",
+            "and to_run is null and place = any(array(select p::numeric from unnest($6::text[]) p))
+                 and (place <> 99999999999999999999 or key = any($7))",
+            entity,
+            after,
+            limit,
+            &scope.looked_at(),
+            &scope.keys
+        )
+            .fetch_all(connection)
+            .await
+        }
+    };
+    let rows = rows.map_err(StoreError::db("read the platform's rows as they were seen"))?;
     rows.into_iter().map(image).collect()
 }
 
@@ -136,28 +166,37 @@ pub async fn at_run(
     after: &Spot,
     limit: i64,
 ) -> Result<Vec<Image>, StoreError> {
-    let places = scope.map(Scope::places_text);
-    let rows = sqlx::query_as!(
-        Raw,
-        r#"select id, place::text as "place!", key, copy, hash, cells
-           from platform_row
-           where entity = $1 and from_run <= $8 and (to_run is null or to_run > $8)
-             and (place, key, copy) > ($2::text::numeric, $3::text, $4::integer)
-             and ($5::text[] is null or place = any($5::text[]::numeric[])
-                  or (place = 99999999999999999999 and key = any($6::text[])))
-           order by place, key, copy limit $7"#,
-        entity,
-        after.place.to_string() as _,
-        after.key,
-        after.copy,
-        places.as_deref(),
-        scope.map(|s| s.keys.as_slice()),
-        limit,
-        run
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::db("read the platform's rows of a run"))?;
+    let rows = match scope {
+        None => {
+            image_query!(
+                "cells",
+                "and from_run <= $6 and (to_run is null or to_run > $6)",
+                entity,
+                after,
+                limit,
+                run
+            )
+            .fetch_all(connection)
+            .await
+        }
+        Some(scope) => {
+            image_query!(
+                "cells",
+                "and from_run <= $6 and (to_run is null or to_run > $6)
+                 and place = any(array(select p::numeric from unnest($7::text[]) p))
+                 and (place <> 99999999999999999999 or key = any($8))",
+                entity,
+                after,
+                limit,
+                run,
+                &scope.looked_at(),
+                &scope.keys
+            )
+            .fetch_all(connection)
+            .await
+        }
+    };
+    let rows = rows.map_err(StoreError::db("read the platform's rows of a run"))?;
     rows.into_iter().map(image).collect()
 }
 

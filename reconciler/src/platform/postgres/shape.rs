@@ -1,7 +1,6 @@
 //! What the platform's query gives, and the statements that read it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{
@@ -101,40 +100,59 @@ impl Shape {
         } else {
             "''"
         };
+        let place = format!(
+            "coalesce(case when n.t ~ '^[0-9]{{1,20}}$' then
+                 case when n.t::numeric <= {} then n.t::numeric end end, {NOWHERE})",
+            u64::MAX
+        );
+        // What is left out is left out before it is made into JSON.
+        let wanted = match filter {
+            Filter::All => String::new(),
+            Filter::Changed { .. } => {
+                let kind = self.update_type().unwrap_or("timestamptz");
+                format!(
+                    "where q.updated_at is null or q.updated_at >= $1::text::{kind} - interval '{LATE}'"
+                )
+            }
+            Filter::Of(scope) => self.of_places(&place, key, scope.keys.is_empty()),
+            Filter::Keys(_) => format!("where btrim({key}, E' \\t\\r\\n') = any($1::text[])"),
+        };
         let mut sql = format!(
             "select o.place::text as place, o.key as key, case when octet_length(o.cells) > {LARGE_ROW} then (
                  select json_object_agg(e.key, case when length(e.value) > 1000
                             then left(e.value, 1000) || ' … ' || md5(e.value) else e.value end)::text
                  from json_each_text(o.cells::json) as e) else o.cells end as cells
              from (
-                 select coalesce(case when n.t ~ '^[0-9]{{1,20}}$' then
-                                     case when n.t::numeric <= {} then n.t::numeric end end, {NOWHERE}) as place,
-                        {key} collate \"C\" as key, to_json(q)::text collate \"C\" as cells, q as q
-                 from ({}) as q cross join lateral (select {number} as t) as n
+                 select {place} as place, {key} collate \"C\" as key, to_json(q)::text collate \"C\" as cells
+                 from ({}) as q cross join lateral (select {number} as t) as n {wanted}
              ) as o",
-            u64::MAX,
             self.query
         );
-        match filter {
-            Filter::All => {}
-            Filter::Changed { .. } => {
-                let kind = self.update_type().unwrap_or("timestamptz");
-                // Writing into a text cannot fail.
-                let _ = write!(
-                    sql,
-                    " where (o.q).updated_at is null or (o.q).updated_at >= $1::text::{kind} - interval '{LATE}'"
-                );
-            }
-            Filter::Of(_) => {
-                let _ = write!(
-                    sql,
-                    " where o.place = any($1::text[]::numeric[]) or (o.place = {NOWHERE} and o.key = any($2::text[]))"
-                );
-            }
-            Filter::Keys(_) => sql.push_str(" where btrim(o.key, E' \\t\\r\\n') = any($1::text[])"),
-        }
         sql.push_str(" order by o.place, o.key, o.cells");
         sql
+    }
+
+    /// Rows of some places, and rows without one by key. Where numbers are of a plain type, an index can find them.
+    fn of_places(&self, place: &str, key: &str, no_keys: bool) -> String {
+        let kind = match self.columns.get("on_chain_id").map(String::as_str) {
+            Some("INT2") => Some(("smallint", "32767")),
+            Some("INT4") => Some(("integer", "2147483647")),
+            Some("INT8") => Some(("bigint", "9223372036854775807")),
+            _ => None,
+        };
+        let by_place = match kind {
+            Some((kind, most)) => format!(
+                "q.on_chain_id = any(array(select p::{kind} from unnest($1::text[]) as p where p::numeric <= {most}))"
+            ),
+            None => {
+                format!("{place} = any(array(select p::numeric from unnest($1::text[]) as p))")
+            }
+        };
+        // Both values are always bound.
+        if no_keys {
+            return format!("where {by_place} and $2::text[] is not null");
+        }
+        format!("where {by_place} or ({place} = {NOWHERE} and {key} = any($2::text[]))")
     }
 }
 
