@@ -15,7 +15,7 @@ use crate::store::admin::{self, ActionFilter, ActionRow};
 
 /// An administrative action. It was committed together with the change that it describes.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ActionView {
+pub(super) struct AuditView {
     /// Its number. Numbers rise; some are skipped.
     id: u64,
     /// When, RFC 3339.
@@ -38,7 +38,7 @@ pub(super) struct ActionView {
     after: Option<serde_json::Value>,
 }
 
-impl From<ActionRow> for ActionView {
+impl From<ActionRow> for AuditView {
     fn from(row: ActionRow) -> Self {
         Self {
             id: row.id.0,
@@ -65,7 +65,7 @@ impl From<ActionRow> for ActionView {
     ),
     security(("bearer" = []), ("api_key" = [])),
     responses(
-        (status = 200, description = "A page of actions", body = Page<ActionView>),
+        (status = 200, description = "A page of actions", body = Page<AuditView>),
         Refusals,
         Problems,
     )
@@ -93,6 +93,6 @@ pub(super) async fn list(
     let next = last
         .and_then(|n| i64::try_from(n).ok())
         .map(|n| reader.cursor_unbound(n));
-    let data: Vec<ActionView> = found.rows.into_iter().map(Into::into).collect();
+    let data: Vec<AuditView> = found.rows.into_iter().map(Into::into).collect();
     Ok(reader.page(data, next))
 }

@@ -2,6 +2,7 @@
 
 mod audit_log;
 mod blocks;
+mod breaks;
 mod completeness;
 mod coverage;
 mod contracts;
@@ -16,6 +17,7 @@ mod stream;
 mod sync;
 mod transactions;
 mod webhooks;
+mod why;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -81,6 +83,10 @@ fn streams() -> OpenApiRouter<ApiState> {
 pub(super) fn administration() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
         .routes(routes!(audit_log::list))
+        .routes(routes!(breaks::list))
+        .routes(routes!(breaks::one))
+        .routes(routes!(breaks::coverage))
+        .routes(routes!(why::why))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::one, webhooks::change, webhooks::remove))
         .routes(routes!(webhooks::rotate))

@@ -2,6 +2,7 @@
 //! databases may be created) the tests that need one say so and pass.
 
 mod answers;
+mod breaks;
 mod frame;
 mod market;
 mod pages;

@@ -9,7 +9,7 @@ use crate::api::access::Role;
 use crate::project::market::testing::contract;
 
 /// All routes, so that none appears or vanishes unnoticed.
-const PATHS: [&str; 42] = [
+const PATHS: [&str; 46] = [
     "/docs",
     "/health/lag",
     "/health/live",
@@ -17,6 +17,9 @@ const PATHS: [&str; 42] = [
     "/v1/audit-log",
     "/v1/blocks",
     "/v1/blocks/{id}",
+    "/v1/breaks",
+    "/v1/breaks/{id}",
+    "/v1/coverage",
     "/v1/assets",
     "/v1/badges",
     "/v1/badges/{id}",
@@ -42,6 +45,7 @@ const PATHS: [&str; 42] = [
     "/v1/projects/{id}",
     "/v1/projects/{id}/milestones",
     "/v1/projects/{id}/timeline",
+    "/v1/projects/{id}/why",
     "/v1/reorgs",
     "/v1/settings",
     "/v1/settlements",
@@ -77,6 +81,8 @@ fn concrete(path: &str) -> String {
         CONTRACT
     } else if path.contains("/blocks/") {
         "latest"
+    } else if path.contains("/breaks/") {
+        super::breaks::ID
     } else {
         "1"
     };
@@ -110,6 +116,9 @@ fn example(path: &str, parameter: &str) -> String {
     let deployed = |name| contract(&format!("freelance-{name}"));
     match (path, parameter) {
         (_, "limit") => "2".to_owned(),
+        ("/v1/breaks", "state") => "open".to_owned(),
+        ("/v1/breaks", "severity") => "low".to_owned(),
+        ("/v1/breaks", "fault") => "platform".to_owned(),
         (_, "at_time" | "opened_from" | "opened_to") => "1700000004".to_owned(),
         (_, "min_finality") => "burn_2".to_owned(),
         (_, "sort") if path.contains("profiles") => "ratings".to_owned(),
@@ -346,6 +355,7 @@ async fn every_documented_path_answers_in_its_shape() {
     };
     marketplace(&bed).await;
     bed.switch().await;
+    super::breaks::reconciled(&bed).await;
     let document = document();
     let router = known_as(&bed.router, Role::Admin);
     for path in PATHS {

@@ -282,3 +282,44 @@ impl Writing {
         rows.into_iter().map(image).collect()
     }
 }
+
+/// A row of the platform that pointed to a project, and when it stood so.
+#[derive(Debug)]
+pub struct Sighting {
+    /// The platform's key.
+    pub key: String,
+    /// Column to text or null.
+    pub cells: Value,
+    /// The run that saw it first.
+    pub from_run: i64,
+    /// When that run began, Unix seconds.
+    pub from_s: i64,
+    /// When a run did not see it so any more; none while it stands.
+    pub to_s: Option<i64>,
+}
+
+/// The rows of the platform that pointed to a project's number, as runs saw them, the newest of them if they are many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sightings(
+    pool: &sqlx::PgPool,
+    number: u128,
+    limit: i64,
+) -> Result<Vec<Sighting>, StoreError> {
+    sqlx::query_as!(
+        Sighting,
+        r#"select r.key, r.cells, r.from_run, extract(epoch from f.started_at)::bigint as "from_s!",
+                  extract(epoch from t.started_at)::bigint as "to_s?"
+           from platform_row r
+           join reconcile_run f on f.id = r.from_run
+           left join reconcile_run t on t.id = r.to_run
+           where r.entity = 'projects' and r.place = $1::text::numeric
+           order by r.from_run desc, r.key, r.copy limit $2"#,
+        number.to_string(),
+        limit
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("read what the platform said of a project"))
+}

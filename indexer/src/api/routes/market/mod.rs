@@ -112,7 +112,7 @@ fn name_of(contract: &str) -> &str {
 }
 
 /// `contract`, which must be one of this name.
-fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, ApiError> {
+pub(super) fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, ApiError> {
     let contract = params.contract("contract")?;
     match contract {
         Some(id) if name_of(id) != name => Err(ApiError::parameter(
@@ -126,7 +126,7 @@ fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Ap
 
 /// The one contract that a request is about: the one it names, or the only one of the name. None when
 /// there is none on the block where the reader stands.
-async fn deployment(
+pub(super) async fn deployment(
     reader: &mut Reader,
     contract: Option<&str>,
     name: &str,
@@ -152,7 +152,7 @@ async fn deployment(
 }
 
 /// A number from a path or a filter, as entities' names have it.
-fn number(name: &str, given: &str) -> Result<u128, ApiError> {
+pub(super) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
     given
         .parse()
         .ok()
