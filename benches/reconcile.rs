@@ -108,7 +108,7 @@ async fn fill(mirror: &PgPool, platform: &PgPool, number: u32) -> Result<(), Fai
                  updated_at timestamptz);
              insert into projects select gen_random_uuid(), n, null, '{CLIENT}', '{FREELANCER}', 3000000000, 'STX', 'ACTIVE',
                  1000000000, true, false, false, 1250000000, true, false, false, 750000000, true, false, false,
-                 null, null, null, null, now() - interval '1 day' from generate_series(1, {number}) n;
+                 null, null, null, null, now() - n * interval '1 minute' from generate_series(1, {number}) n;
              create index on projects (updated_at); create index on projects (on_chain_id); analyze;"
         ),
     )

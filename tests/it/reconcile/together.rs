@@ -48,7 +48,7 @@ async fn failing(stage: &Stage) -> BTreeSet<String> {
 async fn play(seed: u64, tells: bool) {
     let mut stage = Stage::new(seed, 60).await;
     // Numbers as text find their rows in another way than whole numbers do.
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         let query = stage.settings.source.projects_query.clone();
         let query = query.replace(" on_chain_id,", " on_chain_id::text as on_chain_id,");
         assert!(query.contains("::text"), "{query}");

@@ -271,8 +271,9 @@ impl Writing {
         let rows = sqlx::query_as!(
             Raw,
             r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
-               from platform_row
-               where entity = $1 and to_run is null and key = any($2) order by key, place, copy"#,
+               from (select distinct k collate "C" as k from unnest($2::text[]) as k) w
+               join platform_row r on r.key = w.k
+               where entity = $1 and to_run is null order by key, place, copy"#,
             entity,
             keys
         )
