@@ -42,7 +42,6 @@ struct WhyEntry {
     /// When, Unix seconds: by the block's clock, or by this service's database for what runs and people did.
     at_s: i64,
     /// Who said it, and what.
-    #[serde(flatten)]
     said: WhySaid,
 }
 

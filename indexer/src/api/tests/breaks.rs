@@ -84,7 +84,10 @@ async fn operators_see_breaks_and_nobody_else_does() {
     let why = get(&operator, "/v1/projects/1/why").await;
     let from = |who: &str| {
         let entries = why.json["data"]["entries"].as_array().unwrap();
-        entries.iter().filter(|entry| entry["from"] == who).count()
+        entries
+            .iter()
+            .filter(|entry| entry["said"]["from"] == who)
+            .count()
     };
     assert_eq!((from("platform"), from("break")), (1, 1), "{}", why.text);
     assert!(from("chain") > 0, "{}", why.text);
@@ -110,7 +113,11 @@ async fn what_makes_no_sense_is_refused() {
         ("/v1/projects/-1/why", 400, "invalid_parameter"),
     ] {
         let reply = get(&operator, path).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (status, code), "{path}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (status, code),
+            "{path}"
+        );
     }
     let coverage = get(&operator, "/v1/coverage").await;
     assert_eq!(coverage.json["data"]["sweep"], Value::Null);
