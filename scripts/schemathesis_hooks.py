@@ -10,7 +10,7 @@ from schemathesis import GenerationMode
 
 USER = "ST394RB768S5VJ9TX9VP73ZM6C4MMC1F85N54FS3A"
 DEPLOYER = "ST44QCPTNCPP9BCD9Q55HDDAJJS7K1Z8C4SYHC7K"
-PRINCIPALS = {"client", "freelancer", "arbiter", "owner", "treasury", "principal"}
+PRINCIPALS = {"client", "freelancer", "arbiter", "participant", "owner", "treasury", "principal"}
 PROJECTION = {"name": "event_chain", "entity": f"{DEPLOYER}.freelance-logic"}
 CONTRACTS = {
     "/v1/badges": "freelance-badges",
@@ -20,6 +20,10 @@ CONTRACTS = {
     "/v1/settings": "freelance-logic",
     "/v1/assets": "freelance-logic",
     "/v1/projects": "freelance-logic",
+    "/v1/disputes": "freelance-logic",
+    "/v1/settlements": "freelance-logic",
+    "/v1/leaderboards": "freelance-data",
+    "/v1/stats": "freelance-logic",
 }
 
 
@@ -32,6 +36,11 @@ def before_call(context, case, kwargs):
         if not values:
             continue
         values.pop("cursor", None)
+        # One of the two, and a depth that is one on every chain.
+        if "at_block" in values:
+            values.pop("at_time", None)
+        if "min_finality" in values:
+            values["min_finality"] = "burn_1"
         # Names that are there, so that the routes get beyond "not found".
         if case.path.startswith("/v1/projections/"):
             values.update({k: v for k, v in PROJECTION.items() if k in values})

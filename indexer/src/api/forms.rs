@@ -20,6 +20,12 @@ const TXID: &str = "^(0x)?[0-9a-fA-F]{64}$";
 const AT_BLOCK: &str = "^([0-9]{1,9}|(0x)?[0-9a-fA-F]{64})$";
 const BLOCK: &str = "^(latest|[0-9]{1,9}|(0x)?[0-9a-fA-F]{64})$";
 const NUMBER: &str = "^[0-9]{1,38}$";
+/// Unix seconds, or RFC 3339. Days that every month has: a pattern knows no calendar.
+const TIME: &str = "^([0-9]{1,9}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$";
+const FINALITY: &str = "^(seen|final|burn_[1-9][0-9]{0,2})$";
+const BREAK: &str = "^[0-9a-fA-F]{6,64}$";
+/// A rowid of this service.
+const HIGHEST_ROW: usize = i64::MAX as usize;
 const CURSOR: &str = "^[A-Za-z0-9_\\-]{1,4096}$";
 
 /// Adds the forms to every parameter of the document that is a text without one.
@@ -68,7 +74,9 @@ fn form(path: &str, name: &str, object: &mut Object) {
     if object.schema_type == Type::Integer.into() && object.maximum.is_none() {
         // Numbers are read up to 64 bits, without a sign.
         object.format = None;
-        object.maximum = Some(Number::UInt(usize::MAX));
+        let of_a_row = path.contains("/webhooks/");
+        let highest = if of_a_row { HIGHEST_ROW } else { usize::MAX };
+        object.maximum = Some(Number::UInt(highest));
     }
     let is_free = object.pattern.is_none() && object.enum_values.is_none();
     if object.schema_type != Type::String.into() || !is_free {
@@ -92,9 +100,17 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "contract" => CONTRACT,
         "id" if path.contains("/contracts/") => CONTRACT,
         "id" if path.contains("/blocks/") => BLOCK,
+        "id" if path.contains("/breaks/") => BREAK,
+        "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
+        "severity" => "^(low|medium|high|critical)$",
+        "fault" => "^(node|mirror|platform)$",
+        "role" => "^(freelancer|client)$",
+        "at_time" | "opened_from" | "opened_to" => TIME,
+        "min_finality" => FINALITY,
         "id" => NUMBER,
         "asset" => ASSET,
-        "client" | "freelancer" | "arbiter" | "owner" | "treasury" | "principal" => PRINCIPAL,
+        "client" | "freelancer" | "arbiter" | "participant" | "owner" | "treasury"
+        | "principal" => PRINCIPAL,
         "txid" => TXID,
         "at_block" => AT_BLOCK,
         "cursor" => CURSOR,
