@@ -22,6 +22,7 @@ const BLOCK: &str = "^(latest|[0-9]{1,9}|(0x)?[0-9a-fA-F]{64})$";
 const NUMBER: &str = "^[0-9]{1,38}$";
 /// Unix seconds, or RFC 3339. Days that every month has: a pattern knows no calendar.
 const TIME: &str = "^([0-9]{1,9}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$";
+const DAY: &str = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$";
 const FINALITY: &str = "^(seen|final|burn_[1-9][0-9]{0,2})$";
 const BREAK: &str = "^[0-9a-fA-F]{6,64}$";
 /// A rowid of this service.
@@ -74,6 +75,9 @@ fn form(path: &str, name: &str, object: &mut Object) {
     if object.schema_type == Type::Integer.into() && object.maximum.is_none() {
         // Numbers are read up to 64 bits, without a sign.
         object.format = None;
+        if path.contains("/webhooks/") {
+            object.minimum = Some(Number::UInt(1));
+        }
         let of_a_row = path.contains("/webhooks/");
         let highest = if of_a_row { HIGHEST_ROW } else { usize::MAX };
         object.maximum = Some(Number::UInt(highest));
@@ -102,6 +106,11 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "id" if path.contains("/blocks/") => BLOCK,
         "id" if path.contains("/breaks/") => BREAK,
         "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
+        "status" if path.ends_with("/disputes") => "^(open|ruled)$",
+        "cause" => "^(release|timeout|expired|ruling|stale|settle)$",
+        "min_total" | "max_total" => "^[0-9]{1,39}$",
+        "from" | "to" => DAY,
+        "delivery" => "^[0-9]{1,9}\\.[0-9]{1,9}$",
         "severity" => "^(low|medium|high|critical)$",
         "fault" => "^(node|mirror|platform)$",
         "role" => "^(freelancer|client)$",

@@ -213,7 +213,7 @@ fn a_changed_or_missing_line_of_the_history_is_found() {
                 refused
                     .unwrap_err()
                     .to_string()
-                    .contains("only ever added to"),
+                    .contains("only appended to"),
                 "{statement}"
             );
         }

@@ -151,12 +151,15 @@ pub(super) async fn deployment(
     Err(ApiError::parameter("contract", "", expected).into())
 }
 
+/// Digits of 2^128 - 1.
+const DIGITS: usize = 39;
+
 /// A number from a path or a filter, as entities' names have it.
 pub(super) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
     given
         .parse()
         .ok()
-        .filter(|_| given.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|_| given.len() <= DIGITS && given.bytes().all(|b| b.is_ascii_digit()))
         .ok_or_else(|| {
             let expected = format!("a whole number from 0 to {}", u128::MAX);
             ApiError::parameter(name, given, expected)

@@ -184,9 +184,11 @@ pub struct NewWebhook {
     min_finality: Option<String>,
     /// `skip` (the default) or `pause`.
     #[serde(default)]
+    #[schema(pattern = "^(skip|pause)$")]
     on_failure: Option<String>,
     /// Attempts before a delivery is given up; 20 without it.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1000)]
     max_attempts: Option<i32>,
     /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror.
     #[serde(default)]
@@ -202,10 +204,13 @@ pub struct ChangedWebhook {
     /// What is told from now on.
     filter: Option<Filter>,
     /// `skip` or `pause`.
+    #[schema(pattern = "^(skip|pause)$")]
     on_failure: Option<String>,
     /// Attempts before a delivery is given up.
+    #[schema(minimum = 1, maximum = 1000)]
     max_attempts: Option<i32>,
     /// `active`, `paused` or `disabled`.
+    #[schema(pattern = "^(active|paused|disabled)$")]
     state: Option<String>,
 }
 
@@ -214,6 +219,7 @@ pub struct ChangedWebhook {
 #[serde(deny_unknown_fields, default)]
 pub struct Rotation {
     /// Seconds for which the old secret goes on signing beside the new one, at most 30 days; a day without it.
+    #[schema(maximum = 2592000)]
     pub grace_s: Option<u64>,
 }
 
