@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod inbox;
 pub mod load;
 pub mod lease;
+pub mod ledger;
 pub mod window;
 pub mod batch;
 pub mod commit;
