@@ -13,6 +13,7 @@ use prometheus::{
 };
 
 use crate::source::metrics::SourceMetrics;
+use crate::store::ledger::metrics::LedgerMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Metrics {
     pub lease_changes: IntCounterVec,
     /// Of the sources that are asked.
     pub sources: SourceMetrics,
+    /// The books.
+    pub ledger: LedgerMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -283,6 +286,7 @@ impl Metrics {
                 "what",
             )?,
             sources: SourceMetrics::new(&registry)?,
+            ledger: LedgerMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod desk;
+pub mod metrics;
 mod net;
 pub mod prove;
 pub mod read;
