@@ -30,7 +30,7 @@ insert into ledger_progress default values;
 create table journal (
     seq                bigint primary key,
     kind               text not null constraint journal_kind check (kind in ('deposit', 'settlement', 'cancellation',
-                           'spend', 'unattributed', 'outflow', 'network_fee', 'reversal', 'posted', 'void')),
+                           'spend', 'trial', 'unattributed', 'outflow', 'network_fee', 'reversal', 'posted', 'void')),
     event_key          text,
     of_seq             bigint,
     index_block_hash   bytea not null constraint journal_block check (octet_length(index_block_hash) = 32),

@@ -79,6 +79,11 @@ pub enum Says {
         /// The treasury of that moment.
         treasury: String,
     },
+    /// A token was admitted, after one unit came and went.
+    Admitted {
+        /// Which.
+        asset: String,
+    },
     /// The governed treasury paid.
     Spent {
         /// In what.
@@ -133,6 +138,9 @@ pub fn says(contract: &str, raw: &[u8]) -> Option<Says> {
             fee: e.fee.0,
             refund: e.refund.0,
             treasury: e.treasury.to_string(),
+        },
+        Typed::Logic(LogicEvent::AssetSet(e)) if e.enabled && e.asset.is_some() => Says::Admitted {
+            asset: asset_name(e.asset.as_ref()),
         },
         Typed::Security(SecurityEvent::Spent(e)) => Says::Spent {
             asset: asset_name(e.asset.as_ref()),
@@ -210,8 +218,10 @@ impl<'a> Draft<'a> {
                     _ => self.holders.into(&transfer.to),
                 };
                 if !whom.is_empty() && transfer.to != whom {
-                    self.notes
-                        .push(format!("the {part} went to {} and not to {whom}", transfer.to));
+                    self.notes.push(format!(
+                        "the {part} went to {} and not to {whom}",
+                        transfer.to
+                    ));
                 }
                 self.line(Side::Debit, account, amount, part);
             }
@@ -233,7 +243,12 @@ impl<'a> Draft<'a> {
                 Some(rest) => left = rest,
                 None => {
                     let excess = part - left;
-                    self.line(Side::Credit, account::suspense(holder), excess, "difference");
+                    self.line(
+                        Side::Credit,
+                        account::suspense(holder),
+                        excess,
+                        "difference",
+                    );
                     (left, even) = (0, false);
                 }
             }
@@ -248,7 +263,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn booking(self, kind: Kind, money: &Money, told: &Told, project: Option<u128>) -> Option<Booking> {
+    fn booking(
+        self,
+        kind: Kind,
+        money: &Money,
+        told: &Told,
+        project: Option<u128>,
+    ) -> Option<Booking> {
         // An event of nothing moves nothing.
         (!self.lines.is_empty()).then(|| Booking {
             kind,
@@ -279,10 +300,16 @@ pub fn bookings(money: &Money, holders: &Holders, parties: Parties<'_>) -> Vec<B
             Says::Opened { .. } => opened(money, told, holders, &mut unclaimed),
             Says::Cancelled { .. } => cancelled(money, told, holders, parties, &mut unclaimed),
             Says::Settled { .. } => settled(money, told, holders, parties, &mut unclaimed),
+            Says::Admitted { asset } => tried(money, told, asset, holders, &mut unclaimed),
             Says::Spent { asset, amount, to } => {
                 let mut draft = Draft::new(holders, asset);
                 let found = unclaimed.of(asset, *amount, [Some(&told.contract), Some(to)]);
-                draft.line(Side::Credit, account::treasury(&told.contract), *amount, "spend");
+                draft.line(
+                    Side::Credit,
+                    account::treasury(&told.contract),
+                    *amount,
+                    "spend",
+                );
                 draft.paid(&told.contract, "spend", *amount, found, to);
                 draft.booking(Kind::Spend, money, told, None)
             }
@@ -336,7 +363,12 @@ fn opened(
         }
     };
     draft.line(Side::Credit, from, *total, "deposit");
-    draft.line(Side::Debit, account::project(escrow, *project), *total, "deposit");
+    draft.line(
+        Side::Debit,
+        account::project(escrow, *project),
+        *total,
+        "deposit",
+    );
     draft.booking(Kind::Deposit, money, told, Some(*project))
 }
 
@@ -361,8 +393,19 @@ fn cancelled(
     let found = unclaimed
         .of(asset, *refunded, [Some(escrow), client.as_deref()])
         .or_else(|| unclaimed.of(asset, *refunded, [Some(escrow), None]));
-    draft.line(Side::Credit, account::project(escrow, *project), *refunded, "refund");
-    draft.paid(escrow, "refund", *refunded, found, client.as_deref().unwrap_or_default());
+    draft.line(
+        Side::Credit,
+        account::project(escrow, *project),
+        *refunded,
+        "refund",
+    );
+    draft.paid(
+        escrow,
+        "refund",
+        *refunded,
+        found,
+        client.as_deref().unwrap_or_default(),
+    );
     draft.booking(Kind::Cancellation, money, told, Some(*project))
 }
 
@@ -389,7 +432,12 @@ fn settled(
     let (client, freelancer) = parties(escrow, *project).unwrap_or_default();
     let known = |who: &str| (!who.is_empty()).then(|| who.to_owned());
     let mut draft = Draft::new(holders, asset);
-    draft.line(Side::Credit, account::project(escrow, *project), *amount, "settled");
+    draft.line(
+        Side::Credit,
+        account::project(escrow, *project),
+        *amount,
+        "settled",
+    );
     // Whom the contract surely names comes first, so that an equal amount to somebody else is not taken for it.
     let parts = [
         ("fee", *fee, known(treasury)),
@@ -412,10 +460,46 @@ fn settled(
         if transfer.is_none() && name != "fee" {
             transfer = unclaimed.of(asset, part, [Some(escrow), None]);
         }
-        draft.paid(escrow, name, part, transfer, whom.as_deref().unwrap_or_default());
+        draft.paid(
+            escrow,
+            name,
+            part,
+            transfer,
+            whom.as_deref().unwrap_or_default(),
+        );
     }
     draft.make_up(escrow, *amount, &[*payout, *fee, *refund]);
     draft.booking(Kind::Settlement, money, told, Some(*project))
+}
+
+/// One unit that came and went. Without both there is nothing to book here; one alone is a transfer that no event
+/// speaks of.
+fn tried(
+    money: &Money,
+    told: &Told,
+    asset: &str,
+    holders: &Holders,
+    unclaimed: &mut Unclaimed<'_>,
+) -> Option<Booking> {
+    let escrow = told.contract.as_str();
+    let there_and_back = money.transfers.iter().find_map(|came| {
+        let fits = came.asset == asset && came.amount == 1 && came.to == escrow;
+        let went = |t: &&Transfer| {
+            t.asset == asset && t.amount == 1 && t.from == escrow && t.to == came.from
+        };
+        fits.then(|| money.transfers.iter().find(went))
+            .flatten()
+            .map(|_| came)
+    })?;
+    let who = there_and_back.from.as_str();
+    unclaimed.of(asset, 1, [Some(who), Some(escrow)])?;
+    unclaimed.of(asset, 1, [Some(escrow), Some(who)])?;
+    let mut draft = Draft::new(holders, asset);
+    for side in [Side::Debit, Side::Credit] {
+        draft.line(side, account::unattributed(escrow), 1, "trial");
+        draft.line(side.opposite(), account::external(who), 1, "trial");
+    }
+    draft.booking(Kind::Trial, money, told, None)
 }
 
 /// A transfer from or to a holder that no event speaks of.
@@ -432,7 +516,12 @@ fn unspoken(money: &Money, transfer: &Transfer, holders: &Holders) -> Option<Boo
             .push(format!("it left {} and no event says why", transfer.from));
     }
     draft.line(Side::Credit, from, transfer.amount, "transfer");
-    draft.line(Side::Debit, holders.into(&transfer.to), transfer.amount, "transfer");
+    draft.line(
+        Side::Debit,
+        holders.into(&transfer.to),
+        transfer.amount,
+        "transfer",
+    );
     let (kind, holder) = if goes {
         (Kind::Outflow, &transfer.from)
     } else {

@@ -174,7 +174,9 @@ async fn lines_and_events(
             return Ok((lines, events, drained));
         }
         if lines.len() < 2 {
-            return Err(corrupt("one block has more events than can be booked at once".to_owned()));
+            return Err(corrupt(
+                "one block has more events than can be booked at once".to_owned(),
+            ));
         }
         lines.truncate(lines.len() / 2);
         drained = false;

@@ -10,3 +10,8 @@ pub mod booker;
 pub mod plan;
 pub mod rounding;
 pub mod keep;
+pub mod proof;
+pub mod statement;
+pub mod close;
+#[cfg(test)]
+mod model_tests;

@@ -302,10 +302,7 @@ mod tests {
             faults(&whole[..3], 5, head),
             [Fault::Truncated { last: 3, count: 5 }]
         );
-        assert_eq!(
-            faults(&whole, 5, ZERO),
-            [Fault::Head { last: 5, count: 5 }]
-        );
+        assert_eq!(faults(&whole, 5, ZERO), [Fault::Head { last: 5, count: 5 }]);
         assert_eq!(
             faults(&[], 2, head),
             [Fault::Truncated { last: 0, count: 2 }]

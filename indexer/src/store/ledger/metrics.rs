@@ -33,7 +33,10 @@ impl LedgerMetrics {
             Ok::<_, prometheus::Error>(metric)
         };
         let acts = IntCounterVec::new(
-            Opts::new("stxworx_ledger_bookings_total", "Bookings, by what was done."),
+            Opts::new(
+                "stxworx_ledger_bookings_total",
+                "Bookings, by what was done.",
+            ),
             &["act"],
         )?;
         registry.register(Box::new(acts.clone()))?;

@@ -95,3 +95,29 @@ pub async fn sides(
         projects,
     })
 }
+
+/// What the mirror follows, and every contract of these names that it knows of; none before a daemon has begun it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn followed(
+    pool: &PgPool,
+    names: &[String],
+) -> Result<Option<(crate::model::FollowSet, Vec<String>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"select follow, array(select name from principal where split_part(name, '.', 2) = any($1) order by name)
+               as "known!: Vec<String>" from mirror"#,
+        names
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(StoreError::db("read what the mirror follows"))?;
+    row.map(|row| {
+        let follow = serde_json::from_value(row.follow).map_err(|e| StoreError::Corrupt {
+            table: "mirror",
+            detail: e.to_string(),
+        })?;
+        Ok((follow, row.known))
+    })
+    .transpose()
+}

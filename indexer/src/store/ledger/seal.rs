@@ -1,6 +1,6 @@
 //! Closed periods: what they hold, and the chain of their seals.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgPool};
 
@@ -266,7 +266,7 @@ pub async fn insert(pool: &PgPool, seal: &Seal) -> Result<(), StoreError> {
 }
 
 /// What moved on a holder's accounts in a period, by part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// `treasury:PRINCIPAL`, `escrow:CONTRACT` or `suspense:HOLDER`.
     pub holder: String,
@@ -283,7 +283,7 @@ pub struct Flow {
 }
 
 /// A holder's balance at both ends of a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// `treasury:PRINCIPAL`, `escrow:CONTRACT` or `suspense:HOLDER`.
     pub holder: String,
@@ -296,7 +296,7 @@ pub struct Ends {
 }
 
 /// What one project paid in fees in a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectFees {
     /// Whose they are.
     pub treasury: String,

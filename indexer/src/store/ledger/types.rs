@@ -12,6 +12,8 @@ pub enum Kind {
     Cancellation,
     /// The governed treasury paid.
     Spend,
+    /// A token was admitted: one unit came and went, to see that it moves.
+    Trial,
     /// Money came in that no event speaks of.
     Unattributed,
     /// Money went out that no event speaks of.
@@ -22,11 +24,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Deposit,
         Self::Settlement,
         Self::Cancellation,
         Self::Spend,
+        Self::Trial,
         Self::Unattributed,
         Self::Outflow,
         Self::NetworkFee,
@@ -39,6 +42,7 @@ impl Kind {
             Self::Settlement => "settlement",
             Self::Cancellation => "cancellation",
             Self::Spend => "spend",
+            Self::Trial => "trial",
             Self::Unattributed => "unattributed",
             Self::Outflow => "outflow",
             Self::NetworkFee => "network_fee",
