@@ -76,6 +76,9 @@ enum Command {
     Reindex(ReindexArgs),
     /// Say where a state comes from: each field from its event, block, payload and source.
     Explain(ExplainArgs),
+    /// The DAO's books: balances, journal, statements, closed periods, proofs and exports.
+    #[command(subcommand)]
+    Ledger(commands::ledger::LedgerCommand),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -391,6 +394,7 @@ async fn dispatch(
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
+        Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

@@ -9,6 +9,7 @@ pub mod contracts;
 pub mod devnet;
 pub mod gaps;
 pub mod explain;
+pub mod ledger;
 pub mod migrate;
 mod progress;
 pub mod rebuild;

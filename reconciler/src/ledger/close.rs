@@ -176,6 +176,15 @@ pub async fn close(pool: &Pool, request: &Request<'_>) -> Result<Seal, CloseErro
     }
 }
 
+/// What closing would seal, without closing.
+///
+/// # Errors
+/// As of [`close`].
+pub async fn preview(pool: &Pool, request: &Request<'_>) -> Result<Seal, CloseError> {
+    let candidate = checked(pool, request).await?;
+    sealed(pool, &candidate, request).await
+}
+
 async fn checked(pool: &Pool, request: &Request<'_>) -> Result<Candidate, CloseError> {
     let until = request.until;
     let candidate = seal::candidate(pool, until)

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::account::{HOLDING, Holders, SUPPLY};
-use super::booker::{self, Money, Says, Told, Transfer};
+use super::booker;
+use super::money::{self, Money, Says, Told, Transfer};
 use super::plan::{Wish, plan};
 
 /// Lines of the outbox in one step; each is a block.
@@ -130,7 +131,7 @@ fn gathered(events: &[EventRow], fees: &[FeeRow]) -> Result<ByBlock, StoreError>
         if row.kind != 1 {
             money.transfers.push(transfer(row)?);
         } else if let (Some(contract), Some(raw)) = (&row.contract, &row.value)
-            && let Some(says) = booker::says(contract, raw)
+            && let Some(says) = money::says(contract, raw)
         {
             money.told.push(Told {
                 ordinal: row.ordinal,

@@ -6,6 +6,7 @@
 //! [`statement`] and [`export`] write what others read.
 
 pub mod account;
+pub mod money;
 pub mod booker;
 pub mod plan;
 pub mod rounding;
@@ -13,5 +14,6 @@ pub mod keep;
 pub mod proof;
 pub mod statement;
 pub mod close;
+pub mod export;
 #[cfg(test)]
 mod model_tests;

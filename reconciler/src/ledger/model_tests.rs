@@ -7,7 +7,8 @@ use stxworx_indexer::store::ledger::chain::balances;
 use stxworx_indexer::store::ledger::{Act, Booking, Live, Net, Side, Stamp, lines_text};
 
 use super::account::Holders;
-use super::booker::{Money, Says, Told, Transfer, bookings};
+use super::booker::bookings;
+use super::money::{Money, Says, Told, Transfer};
 use super::plan::{Wish, plan};
 
 const ESCROW: &str = "ST1.freelance-logic";
@@ -138,9 +139,7 @@ impl Books {
         }
         let mut trial = Net::default();
         for net in self.all.values() {
-            if let Some((side, amount)) = net.amount() {
-                trial.add(side, amount);
-            }
+            trial.merge(*net);
         }
         assert!(
             trial.is_zero(),

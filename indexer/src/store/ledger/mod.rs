@@ -3,6 +3,7 @@
 //! [`desk`] is the one way to write: it books what the outbox says since its watermark, in one transaction with the
 //! watermark. What is booked is decided elsewhere; the rules that hold for every journal are held by the database.
 
+mod append;
 pub mod chain;
 pub mod desk;
 pub mod metrics;

@@ -26,6 +26,13 @@ impl Net {
         }
     }
 
+    /// Adds another sum.
+    pub fn merge(&mut self, other: Self) {
+        let (low, over) = self.low.overflowing_add(other.low);
+        self.low = low;
+        self.high += other.high + i64::from(over);
+    }
+
     /// Neither more debits nor more credits.
     pub fn is_zero(self) -> bool {
         self == Self::default()
@@ -67,7 +74,14 @@ mod tests {
         }
         assert_eq!(net.amount(), Some((Side::Credit, u128::MAX)));
         assert_eq!(net.to_string(), format!("-{}", u128::MAX));
+        let before = net;
         net.add(Side::Debit, u128::MAX);
         assert!(net.is_zero());
+        let mut both = before;
+        both.merge(before);
+        let mut twice = Net::default();
+        twice.add(Side::Credit, u128::MAX);
+        twice.add(Side::Credit, u128::MAX);
+        assert_eq!(both, twice);
     }
 }

@@ -6,8 +6,8 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
+use super::append::{hash32, line};
 use super::chain::{Fault, Row, Walk};
-use super::desk::{hash32, line};
 use super::types::{Line, Stamp};
 use crate::store::StoreError;
 

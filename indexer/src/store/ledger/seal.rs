@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgPool};
 
+use super::append::hash32;
 use super::chain::{Fault, ZERO};
-use super::desk::hash32;
 use crate::store::StoreError;
 
 /// A closed period.
