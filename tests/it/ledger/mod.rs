@@ -1,6 +1,7 @@
 //! The DAO's books, on the devnet's marketplace: whatever forks, crashes and repetitions there are, what counts is the
 //! canonical chain, to the last unit.
 
+mod faces;
 mod guards;
 mod story;
 

@@ -61,8 +61,8 @@ async fn assert_is_the_models(db: &TestDb, history: &History) -> usize {
 #[test]
 fn books_of_a_chain_of_forks_are_those_of_its_canonical_part_and_of_the_model() {
     run(async {
-        let mut history = History::new(51, 240);
-        let (db, total) = booked(&mut history, 240, 6).await;
+        let mut history = History::new(51, 160);
+        let (db, total) = booked(&mut history, 160, 6).await;
         assert!(total.voided > 20, "{total:?}");
         assert!(total.posted > 100, "{total:?}");
         assert!(
