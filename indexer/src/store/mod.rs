@@ -111,6 +111,15 @@ impl StoreError {
         move |source| Self::Db { operation, source }
     }
 
+    /// Did a rule of the schema refuse the rows (a trigger, a constraint)?
+    pub fn is_refusal(&self) -> bool {
+        let Self::Db { source, .. } = self else {
+            return false;
+        };
+        let code = source.as_database_error().and_then(|e| e.code());
+        code.is_some_and(|c| c == "P0001" || c.starts_with("23"))
+    }
+
     /// Will the same attempt succeed later, without anyone's doing?
     pub fn is_transient(&self) -> bool {
         match self {

@@ -299,7 +299,7 @@ pub async fn run(
             }
             Err(error) => {
                 metrics.ledger.failures.inc();
-                if !std::mem::replace(&mut failing, true) && !error.is_transient() {
+                if !std::mem::replace(&mut failing, true) && error.is_refusal() {
                     metrics.violated("BK-1", &error_chain(&error).to_string());
                 }
                 let error = error_chain(&error).to_string();

@@ -13,6 +13,7 @@ pub mod rounding;
 pub mod keep;
 pub mod proof;
 pub mod statement;
+pub mod html;
 pub mod close;
 pub mod export;
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl Books {
                     lines: lines_text(&booking.lines),
                 };
                 let key = (booking.event_key.clone(), booking.kind.as_str());
-                let before = self.live.insert(key, (live, booking.clone()));
+                let before = self.live.insert(key, (live, (**booking).clone()));
                 assert!(
                     before.is_none(),
                     "one live booking of {}",

@@ -53,6 +53,6 @@ pub fn plan(live: &[Live], gone: &[Live], wishes: &[Wish]) -> Vec<Act> {
         }
     }
     let new = order.iter().filter_map(|key| wanted.get(key));
-    acts.extend(new.map(|(stamp, booking)| Act::Book(*stamp, (*booking).clone())));
+    acts.extend(new.map(|(stamp, booking)| Act::Book(*stamp, Box::new((*booking).clone()))));
     acts
 }

@@ -1,11 +1,13 @@
 //! `stxworx ledger balances`, `journal` and `statement`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::ledger::read::{self, Balance, Booked, Filter};
 use stxworx_indexer::store::ledger::{Side, seal};
+use stxworx_reconciler::ledger::html;
 use stxworx_reconciler::ledger::statement::Statement;
 
 use super::{LedgerError, say};
@@ -120,12 +122,16 @@ pub struct StatementArgs {
     /// A closed period; without it the open one, as far as it is final.
     #[arg(long, value_name = "NUMBER")]
     pub period: Option<i32>,
+    /// Also write it to this file, as a page to print (HTML).
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How the result is printed.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
 }
 
 pub(super) async fn statement(pool: &Pool, args: &StatementArgs) -> Result<Outcome, LedgerError> {
+    let mut sealed = None;
     let statement = match args.period {
         Some(number) => {
             let seals = seal::list(pool).await?;
@@ -135,10 +141,15 @@ pub(super) async fn statement(pool: &Pool, args: &StatementArgs) -> Result<Outco
                     seals.len()
                 ))
             })?;
+            sealed = Some(hex::encode(seal.seal));
             serde_json::from_str(&seal.statement)?
         }
         None => open(pool).await?,
     };
+    if let Some(path) = &args.html {
+        let page = html::page(&statement, sealed.as_deref());
+        std::fs::write(path, page).map_err(LedgerError::file(path, "written"))?;
+    }
     say(args.output, &statement, Statement::text)?;
     Ok(Outcome::Done)
 }

@@ -186,7 +186,7 @@ pub enum Act {
     /// The posted booking's block left the chain.
     Reverse(i64),
     /// A new booking, pending.
-    Book(Stamp, Booking),
+    Book(Stamp, Box<Booking>),
     /// The pending booking's block is final.
     Post(i64),
 }
