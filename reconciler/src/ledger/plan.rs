@@ -29,6 +29,7 @@ pub fn plan(live: &[Live], gone: &[Live], wishes: &[Wish]) -> Vec<Act> {
             }
         }
     }
+    let left: BTreeSet<i64> = gone.iter().map(|g| g.seq).collect();
     let mut acts = Vec::new();
     let mut seen = BTreeSet::new();
     for booking in live.iter().chain(gone) {
@@ -43,7 +44,7 @@ pub fn plan(live: &[Live], gone: &[Live], wishes: &[Wish]) -> Vec<Act> {
             wanted.remove(&key);
         } else if wanted.contains_key(&key)
             || touched.contains(&booking.block)
-            || gone.iter().any(|g| g.seq == booking.seq)
+            || left.contains(&booking.seq)
         {
             acts.push(if booking.pending {
                 Act::Void(booking.seq)

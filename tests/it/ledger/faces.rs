@@ -1,15 +1,18 @@
 //! The books as an operator meets them: proofs with a node, harms that are named, periods that are closed.
 
 use serde_json::Value as Json;
+use stxworx::post::Order;
 use stxworx_indexer::audit::NodeReader;
 use stxworx_reconciler::ledger::{keep, proof};
 
 use crate::devnet::history::History;
 use crate::devnet::node_source::Served;
+use crate::support::app::{App, config};
 use crate::support::chain::Engine;
 use crate::support::db::TestDb;
-use crate::support::run;
-use crate::tools::{output, stderr, stdout, stxworx};
+use crate::support::mirror::settled;
+use crate::support::{eventually, run};
+use crate::tools::{metric, output, stderr, stdout, stxworx};
 
 /// So that most of a short chain is final.
 const FINALITY: u32 = 2;
@@ -349,6 +352,52 @@ fn periods_are_closed_over_what_is_final_and_a_later_discovery_goes_to_the_open_
     });
 }
 
+/// The process that writes the mirror keeps its books, without being asked, and tells how they stand.
+#[test]
+fn a_daemon_keeps_the_books() {
+    run(async {
+        let mut history = History::new(64, 40);
+        history.grow(40);
+        let follow = history.follow();
+        let contracts = format!("{:?}", follow.contracts.iter().collect::<Vec<_>>());
+        let principals = format!("{:?}", follow.principals.iter().collect::<Vec<_>>());
+        let config = config(&[
+            ("follow.mirror", "\"followed\""),
+            ("follow.contracts", &contracts),
+            ("follow.principals", &principals),
+            ("chain.finality_burn_blocks", "2"),
+        ]);
+        let db = TestDb::new().await;
+        let app = App::start(&db, &config).await;
+        app.post(history.said(), Order::default()).await;
+        settled(&db).await;
+        eventually("booked and final", || async {
+            let last = metric(&app, "stxworx_ledger_last_journal").await;
+            let unbooked = db.number("select count(*) from outbox where id > (select outbox_watermark from ledger_progress)").await;
+            let ripe = db.number(
+                "select count(*) from live_event l join journal j on j.seq = l.seq where l.pending
+                     and j.burn_block_height <= (select max(height) from burn_block) - 2");
+            let (ripe, count) = (ripe.await, db.number("select count from ledger_head").await);
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            let told = last == count as f64;
+            if unbooked == 0 && ripe == 0 && count > 20 && told { Ok(()) } else { Err(format!("{last} {unbooked} {ripe} {count}")) }
+        })
+        .await;
+        let posted = metric(&app, "stxworx_ledger_bookings_total{act=\"posted\"}").await;
+        let pending = metric(&app, "stxworx_ledger_pending_bookings").await;
+        let booked = metric(&app, "stxworx_ledger_bookings_total{act=\"booked\"}").await;
+        assert!(
+            posted > 0.0 && booked >= posted + pending,
+            "{booked} {posted} {pending}"
+        );
+        assert_eq!(metric(&app, "stxworx_ledger_failures_total").await, 0.0);
+        assert_eq!(metric(&app, "stxworx_ledger_suspense_accounts").await, 0.0);
+        app.stop().await.unwrap();
+        super::assert_proved(&db, &history).await;
+        db.drop().await;
+    });
+}
+
 #[test]
 fn balances_and_journal_are_shown() {
     run(async {
@@ -374,13 +423,18 @@ fn balances_and_journal_are_shown() {
             let (code, said, error) = kept.ledger(&["export", "--format", format]).await;
             assert!(code == 0 && said.len() > 1_000, "{format}: {error}");
         }
-        let (_, _, error) = kept.ledger(&["close", "--until", "1999-12-31"]).await;
+        let (_, _, error) = kept.ledger(&["close", "--until", "1969-12-31"]).await;
         assert!(
-            error.contains("no block up to the end of 1999-12-31"),
+            error.contains("no block up to the end of 1969-12-31"),
             "{error}"
         );
-        let (_, _, error) = kept.ledger(&["close", "--until", "2999-12-31"]).await;
-        assert!(error.contains("final from 2 on"), "{error}");
+        // The last block of a day to come is the newest one.
+        let tip = kept.db.number("select max(height) from canonical").await;
+        let by_day = kept.ledger(&["close", "--until", "2999-12-31"]).await;
+        assert_eq!(
+            by_day,
+            kept.ledger(&["close", "--until", &tip.to_string()]).await
+        );
         let (code, _, error) = kept.ledger(&["close", "--until", "soon"]).await;
         assert!(
             code == 1 && error.contains("write 120 or 2026-11-30"),

@@ -70,3 +70,37 @@ pub async fn assert_proved(db: &TestDb, history: &History) {
         );
     }
 }
+
+/// What decides about the books has no clock, no I/O and no database.
+#[test]
+fn what_is_booked_is_decided_by_what_is_given_alone() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/reconciler/src/ledger/");
+    let pure = [
+        "account",
+        "money",
+        "booker",
+        "plan",
+        "rounding",
+        "statement",
+        "html",
+        "export/mod",
+        "export/csv",
+        "export/hledger",
+        "export/beancount",
+    ];
+    for name in pure {
+        let text = std::fs::read_to_string(format!("{folder}{name}.rs")).unwrap();
+        for word in [
+            "tokio",
+            "async fn",
+            "Pool",
+            "std::fs",
+            "SystemTime",
+            "Instant",
+            "NodeReader",
+            "Metrics",
+        ] {
+            assert!(!text.contains(word), "{name} reaches out: {word}");
+        }
+    }
+}
