@@ -214,6 +214,11 @@ fn periods_are_closed_over_what_is_final_and_a_later_discovery_goes_to_the_open_
         kept.db.sql(of("hidden") + &of("fee")).await;
         let (code, _, error) = kept.ledger(&["close", "--until", &until]).await;
         assert!(code == 1 && error.contains("not booked"), "{error}");
+        let (code, said, error) = kept.ledger(&["verify"]).await;
+        assert!(
+            code == 1 && said.contains("not compared") && error.contains("not booked"),
+            "{said} {error}"
+        );
         kept.book().await;
 
         let close = ["close", "--until", until.as_str(), "--yes"];
