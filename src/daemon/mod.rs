@@ -300,8 +300,11 @@ impl Daemon {
         self.cancel.cancel();
         let rest = async {
             while let Some(ended) = self.tasks.join_next().await {
-                if outcome.is_ok()
-                    && let Ok((_, Err(error))) = ended
+                // A role that ends without a word may have waited for the one that failed.
+                if matches!(
+                    outcome,
+                    Ok(()) | Err(DaemonError::Ended { detail: None, .. })
+                ) && let Ok((_, Err(error))) = ended
                 {
                     outcome = Err(error);
                 }

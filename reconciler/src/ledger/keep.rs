@@ -278,12 +278,13 @@ pub async fn run(
     let mut sweep_for = None;
     let mut failing = false;
     while !stop.is_cancelled() {
-        let epoch = tokio::select! {
-            came = leading.wait_for(Option::is_some) => match came {
-                Ok(epoch) => *epoch,
-                Err(_) => return,
-            },
+        let came = tokio::select! {
+            came = leading.wait_for(Option::is_some) => came.map(|epoch| *epoch),
             () = stop.cancelled() => return,
+        };
+        let Ok(epoch) = came else {
+            // The writer has ended, and says why; to end before it would take its words away.
+            return stop.cancelled().await;
         };
         let sweep = sweep_for != epoch;
         let pause = match step(&pool, finality, sweep).await {
