@@ -36,6 +36,10 @@ contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node
 ledger-export: setup ## Hold the books against hledger and beancount, with balances from a devnet's node
 	@scripts/ledger-export
 
+.PHONY: schemathesis
+schemathesis: setup ## Compare the running API with its description, on generated requests (needs python 3.10)
+	@scripts/schemathesis
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)
@@ -46,6 +50,7 @@ bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench archive
 	$(CARGO) bench --locked -p stxworx-clarity --bench codec
 	$(CARGO) bench --locked -p stxworx --bench marketplace
+	$(CARGO) bench --locked -p stxworx --no-default-features --bench reconcile
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -75,6 +80,10 @@ openapi: ## Write docs/openapi.json from the code
 	@mkdir -p target
 	$(CARGO) run --quiet --locked -- openapi > target/openapi.json
 	mv target/openapi.json docs/openapi.json
+
+.PHONY: api-client
+api-client: ## Make the API's TypeScript types and check a sample with them (needs node 20 and npm)
+	@scripts/api-client
 
 .PHONY: ci
 ci: ## Run what CI runs

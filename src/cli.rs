@@ -79,6 +79,10 @@ enum Command {
     /// The DAO's books: balances, journal, statements, closed periods, proofs and exports.
     #[command(subcommand)]
     Ledger(commands::ledger::LedgerCommand),
+    /// Compare the platform's database with the chain, and follow every difference until it is gone.
+    Reconcile(commands::reconcile::ReconcileArgs),
+    /// List, show and decide what reconciliation found.
+    Breaks(commands::breaks::BreaksArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -86,6 +90,9 @@ enum Command {
     /// Prepare the platform's contracts for a deployment.
     #[command(subcommand)]
     Contracts(ContractsCommand),
+    /// Make, list and revoke keys of the API, and sign tokens.
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -215,7 +222,7 @@ pub struct DevnetArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Which parts to run, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Indexer, Role::Api, Role::Webhooks, Role::Reconciler])]
     pub roles: Vec<Role>,
 }
 
@@ -272,7 +279,8 @@ enum ConfigCommand {
     Example,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time: 60s, 5m, 1h or 30d.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
         .parse()
@@ -281,7 +289,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => Some(number),
         "m" => number.checked_mul(60),
         "h" => number.checked_mul(3600),
-        unit => return Err(format!("{unit:?} is no unit of time; write 60s, 5m or 1h")),
+        "d" => number.checked_mul(24 * 3600),
+        unit => {
+            return Err(format!(
+                "{unit:?} is no unit of time; write 60s, 5m, 1h or 30d"
+            ));
+        }
     };
     seconds
         .map(Duration::from_secs)
@@ -395,6 +408,9 @@ async fn dispatch(
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
+        Command::Keys(command) => commands::keys::keys(config, &command).await,
+        Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
+        Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await
@@ -460,6 +476,7 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
         assert!(duration("soon").unwrap_err().contains("60s, 5m or 1h"));
-        assert!(duration("5d").unwrap_err().contains("no unit"));
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert!(duration("5w").unwrap_err().contains("no unit"));
     }
 }

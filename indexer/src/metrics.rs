@@ -12,8 +12,11 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::api::stream::metrics::StreamMetrics;
+use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
 use crate::store::ledger::metrics::LedgerMetrics;
+use crate::webhook::metrics::WebhookMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,12 @@ pub struct Metrics {
     pub api_source_websocket: IntGauge,
     /// Hints of new blocks that came by it.
     pub api_source_hints: IntCounter,
+    /// Requests to the API that were refused to whoever sent them, by reason.
+    pub api_refused: IntCounterVec,
+    /// Connections to the API.
+    pub api_connections: IntGauge,
+    /// Connections that the API ended, by reason.
+    pub api_connections_ended: IntCounterVec,
     /// 1 for the stage the writer is in.
     pub stage: IntGaugeVec,
     /// Epoch of this writer.
@@ -116,6 +125,12 @@ pub struct Metrics {
     pub sources: SourceMetrics,
     /// The books.
     pub ledger: LedgerMetrics,
+    /// Of the stream.
+    pub streams: StreamMetrics,
+    /// Of the webhooks.
+    pub webhooks: WebhookMetrics,
+    /// Of reconciliation.
+    pub reconcile: ReconcileMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -263,6 +278,17 @@ impl Metrics {
                 "stxworx_api_source_hints_total",
                 "Hints of new blocks that came by websocket.",
             )?,
+            api_refused: counters(
+                "stxworx_api_refused_total",
+                "Requests to the API that were refused to whoever sent them.",
+                "reason",
+            )?,
+            api_connections: gauge("stxworx_api_connections", "Connections to the API.")?,
+            api_connections_ended: counters(
+                "stxworx_api_connections_ended_total",
+                "Connections that the API ended or turned away.",
+                "reason",
+            )?,
             stage: gauges(
                 "stxworx_stage",
                 "1 for the stage that the writer is in.",
@@ -287,6 +313,9 @@ impl Metrics {
             )?,
             sources: SourceMetrics::new(&registry)?,
             ledger: LedgerMetrics::new(&registry)?,
+            streams: StreamMetrics::new(&registry)?,
+            webhooks: WebhookMetrics::new(&registry)?,
+            reconcile: ReconcileMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,
@@ -298,6 +327,12 @@ impl Metrics {
         }
         for verdict in ["agrees", "differs", "unavailable"] {
             metrics.audit_results.with_label_values(&[verdict]);
+        }
+        for reason in ["rate_address", "rate_key", "unauthorized"] {
+            metrics.api_refused.with_label_values(&[reason]);
+        }
+        for reason in ["idle", "evicted", "full"] {
+            metrics.api_connections_ended.with_label_values(&[reason]);
         }
         metrics.api_source_requests.with_label_values(&["ok"]);
         for cause in API_TROUBLES {

@@ -14,18 +14,23 @@ pub struct Backoff(ExponentialBackoff);
 
 impl Default for Backoff {
     fn default() -> Self {
+        Self::between(Duration::from_millis(50), Duration::from_secs(5))
+    }
+}
+
+impl Backoff {
+    /// Delays that grow from one to another.
+    pub fn between(first: Duration, longest: Duration) -> Self {
         Self(ExponentialBackoff {
-            initial_interval: Duration::from_millis(50),
-            current_interval: Duration::from_millis(50),
-            max_interval: Duration::from_secs(5),
+            initial_interval: first,
+            current_interval: first,
+            max_interval: longest,
             multiplier: 2.0,
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         })
     }
-}
 
-impl Backoff {
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(self.0.max_interval)

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod backfill;
 mod backfill_archive;
+pub mod breaks;
+mod breaks_report;
 pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
@@ -10,9 +12,11 @@ pub mod devnet;
 pub mod gaps;
 pub mod explain;
 pub mod ledger;
+pub mod keys;
 pub mod migrate;
 mod progress;
 pub mod rebuild;
+pub mod reconcile;
 pub mod reindex;
 pub mod run;
 pub mod status;

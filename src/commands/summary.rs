@@ -27,6 +27,8 @@ pub struct Summary {
     pub invariant_violations: Vec<(String, u64)>,
     /// Each contract's chain of events against the contract's own cursor.
     pub cursor_proofs: Vec<CursorProof>,
+    /// Open breaks between platform and chain, by rule.
+    pub breaks: Vec<(String, i64)>,
     /// What is in the mirror.
     #[serde(flatten)]
     pub market: MarketSummary,
@@ -131,6 +133,7 @@ impl Summary {
             line("badges held", m.badges.to_string());
             line("governed actions", counts(&m.actions));
             line("unknown events", m.unrecognised.to_string());
+            line("breaks, by rule", counts(&self.breaks));
         }
         for proof in &self.cursor_proofs {
             let name = proof

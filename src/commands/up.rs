@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::summary::Summary;
 #[cfg(feature = "devnet")]
-use super::up_devnet::{beyond_forks, ended, same_chain, start_devnet};
+use super::up_devnet::{
+    beyond_forks, ended, platform_beside, same_chain, start_backend, start_devnet,
+};
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
 use crate::daemon::{Daemon, Database, Role};
@@ -46,7 +48,21 @@ pub async fn up(
         config.clone()
     };
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
-    let roles = [Role::Indexer, Role::Api].into();
+    #[cfg(feature = "devnet")]
+    let (beside, platform) = if with_devnet {
+        match platform_beside(config, &dials, &database).await {
+            Ok(beside) => beside,
+            Err(error) => {
+                database.close().await;
+                return Err(error);
+            }
+        }
+    } else {
+        (config.clone(), None)
+    };
+    #[cfg(feature = "devnet")]
+    let config = &beside;
+    let roles = [Role::Indexer, Role::Api, Role::Webhooks, Role::Reconciler].into();
     #[cfg_attr(not(feature = "devnet"), allow(unused_mut))]
     let mut daemon = match Daemon::start(config, &roles, database.url(), cancel.clone()).await {
         Ok(daemon) => daemon,
@@ -60,6 +76,10 @@ pub async fn up(
         .post
         .as_deref()
         .map(|file| feed(file, &daemon, cancel.clone()))
+        .transpose()?;
+    #[cfg(feature = "devnet")]
+    let backend = platform
+        .map(|url| start_backend(&url, dials.seed, &daemon, cancel.clone()))
         .transpose()?;
     #[cfg(feature = "devnet")]
     let devnet = if with_devnet {
@@ -113,7 +133,7 @@ pub async fn up(
             cancel.cancel();
             let posted = posted(feeder).await;
             let ended = waiting.await.map_err(CommandError::other);
-            let taken = taken.map(|(health, market)| {
+            let taken = taken.map(|(health, market, breaks)| {
                 summary = Some(Summary {
                     seconds: started.elapsed().as_secs(),
                     tip_height: health.tip_height,
@@ -123,6 +143,7 @@ pub async fn up(
                     payloads_posted: posted,
                     invariant_violations: metrics.violations(),
                     cursor_proofs: proofs,
+                    breaks,
                     market,
                 });
             });
@@ -131,6 +152,11 @@ pub async fn up(
     };
     cancel.cancel();
     ticker.abort();
+    #[cfg(feature = "devnet")]
+    if let Some(backend) = backend {
+        // Its connections end before their server does.
+        let _ = backend.await;
+    }
     database.close().await;
     result?;
     let Some(summary) = summary else {
@@ -144,12 +170,21 @@ pub async fn up(
     })
 }
 
-async fn look(pool: &sqlx::PgPool) -> Result<(Health, MarketSummary), CommandError> {
+async fn look(
+    pool: &sqlx::PgPool,
+) -> Result<(Health, MarketSummary, Vec<(String, i64)>), CommandError> {
     let health = store::health(pool).await.map_err(CommandError::other)?;
     let market = store::market::summary(pool)
         .await
         .map_err(CommandError::other)?;
-    Ok((health, market))
+    let live = store::reconcile::breaks::live_counts(pool)
+        .await
+        .map_err(CommandError::other)?;
+    let mut breaks = std::collections::BTreeMap::new();
+    for count in live.into_iter().filter(|count| count.open) {
+        *breaks.entry(count.rule).or_default() += count.count;
+    }
+    Ok((health, market, breaks.into_iter().collect()))
 }
 
 async fn posted(feeder: Option<JoinHandle<Result<PostSummary, PostError>>>) -> Option<u64> {

@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use stxworx_clarity::codec::{Principal, Value, sha512_256};
 use stxworx_clarity::contracts::SOURCES;
+use stxworx_clarity::market::Marketplace;
 use stxworx_clarity::simnet::BlockId;
 use stxworx_indexer::store;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::summary::CursorProof;
 use crate::cli::CommandError;
 use crate::config::Config;
-use crate::daemon::Daemon;
+use crate::config::platform::PlatformConfig;
+use crate::daemon::{Daemon, Database};
+use crate::devnet::backend::{self, Backend};
 use crate::devnet::{Devnet, Dials, Progress, SharedChain};
 use crate::post::ObserverUrl;
 
@@ -90,6 +94,48 @@ pub(super) fn beyond_forks(config: &Config, dials: &Dials) -> Config {
     let mut config = config.clone();
     config.finality_burn_blocks = config.finality_burn_blocks.saturating_add(reach);
     config
+}
+
+/// Name of the platform's database on the embedded server.
+const PLATFORM: &str = "platform";
+
+/// Makes a platform beside the devnet, to be reconciled, unless another one is named or the database is not ours.
+/// Its address, and the configuration with it.
+pub(super) async fn platform_beside(
+    config: &Config,
+    dials: &Dials,
+    database: &Database,
+) -> Result<(Config, Option<String>), CommandError> {
+    let mut config = config.clone();
+    let url = database
+        .beside(PLATFORM)
+        .filter(|_| config.platform.is_none());
+    if let Some(url) = &url {
+        backend::prepare(database.url(), PLATFORM, url)
+            .await
+            .map_err(CommandError::other)?;
+        // The one token that the devnet's people pay with.
+        let token = Marketplace::new(dials.seed).contracts().token.to_string();
+        let assets = [("sBTC".to_owned(), token)].into();
+        let finality = config.finality_burn_blocks;
+        config.platform = Some(PlatformConfig::hurried(url.clone(), assets, finality));
+    }
+    Ok((config, url))
+}
+
+/// Starts the backend of a platform.
+pub(super) fn start_backend(
+    url: &str,
+    seed: u64,
+    daemon: &Daemon,
+    cancel: CancellationToken,
+) -> Result<JoinHandle<()>, CommandError> {
+    let backend = Backend::new(daemon.reader.clone(), url, seed).map_err(CommandError::other)?;
+    let running = tokio::spawn(backend.run(Duration::from_secs(1), cancel));
+    eprintln!(
+        "  platform  a backend with a database of its own, which errs; `stxworx breaks list` says where"
+    );
+    Ok(running)
 }
 
 /// Starts a devnet that posts to the daemon.

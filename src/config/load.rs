@@ -68,6 +68,7 @@ fn parse(setting: &Setting, text: &str) -> Option<Value> {
     match setting.kind {
         Kind::Text => Some(Value::String(text.to_owned())),
         Kind::Integer => text.trim().parse().ok().map(Value::Integer),
+        Kind::Boolean => text.trim().parse().ok().map(Value::Boolean),
         Kind::List => Some(Value::Array(
             text.split(',')
                 .map(str::trim)
@@ -80,7 +81,9 @@ fn parse(setting: &Setting, text: &str) -> Option<Value> {
 
 fn fits(kind: Kind, value: &Value) -> bool {
     match (kind, value) {
-        (Kind::Text, Value::String(_)) | (Kind::Integer, Value::Integer(_)) => true,
+        (Kind::Text, Value::String(_))
+        | (Kind::Integer, Value::Integer(_))
+        | (Kind::Boolean, Value::Boolean(_)) => true,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         _ => false,
     }
@@ -90,6 +93,7 @@ fn form(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "a text in quotes",
         Kind::Integer => "a whole number",
+        Kind::Boolean => "true or false",
         Kind::List => "a list of texts",
     }
 }
@@ -262,6 +266,13 @@ impl Values {
             return Err(wrong());
         }
         T::try_from(number).map_err(|_| wrong())
+    }
+
+    pub(super) fn boolean(&self, key: &str) -> Result<bool, ConfigError> {
+        match self.get(key)?.0 {
+            Value::Boolean(value) => Ok(value),
+            _ => Err(self.invalid(key, form(Kind::Boolean))),
+        }
     }
 
     pub(super) fn address(&self, key: &str) -> Result<SocketAddr, ConfigError> {

@@ -3,7 +3,9 @@
 //! One table ([`SETTINGS`]) holds every setting with its meaning, unit, default and environment
 //! variable; the example file, the dump, the check for unknown keys and the documentation come from it.
 
+mod api;
 mod load;
+pub mod platform;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,12 +15,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stxworx_indexer::api::stream::StreamSettings;
 use stxworx_indexer::model::{FollowSet, Mirror};
 use stxworx_indexer::source::api::{ApiConfig, LONGEST_ANSWER};
 use stxworx_indexer::source::sync::repair::RepairSettings;
 use stxworx_indexer::source::sync::run::FollowSettings;
 use stxworx_indexer::store::inbox::Source;
+use stxworx_indexer::webhook::WebhookSettings;
 
+pub use api::{ApiSettings, TokenSettings, TokenSetupError};
 pub use load::{ConfigError, Sources};
 pub use settings::{SETTINGS, Setting, example};
 
@@ -97,10 +102,20 @@ pub struct Config {
     pub lease_ttl: std::time::Duration,
     /// Where the API listens.
     pub api_listen: SocketAddr,
+    /// Bounds of the streams.
+    pub stream: StreamSettings,
+    /// How webhooks are sent.
+    pub webhooks: WebhookSettings,
+    /// For how long a secret of a webhook goes on signing that was replaced.
+    pub webhook_grace: Duration,
+    /// How the API is served. Holds a secret.
+    pub api: ApiSettings,
     /// Where metrics are scraped.
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
     pub finality_burn_blocks: u32,
+    /// The platform that is compared; none for no reconciliation. Holds a secret.
+    pub platform: Option<platform::PlatformConfig>,
     /// Filter of log lines.
     pub log_level: String,
     /// How log lines look.
@@ -176,6 +191,7 @@ impl Config {
             let expected = "a filter, for instance info or stxworx_indexer=debug,info";
             return Err(values.invalid("log.level", expected));
         }
+        let finality_burn_blocks = values.integer("chain.finality_burn_blocks", 1, 1_000_000)?;
         Ok(Self {
             network: match values.text("network")?.as_str() {
                 "mainnet" => Network::Mainnet,
@@ -196,6 +212,18 @@ impl Config {
             api_source: api_source(&values)?,
             api_source_websocket: websocket(&values)?,
             api_listen: values.address("api.listen")?,
+            stream: StreamSettings {
+                clients: values.integer("stream.max_clients", 0, 100_000)?,
+                queue: values.integer("stream.queue_frames", 1, 100_000)?,
+                ..StreamSettings::default()
+            },
+            webhooks: webhooks(&values)?,
+            webhook_grace: Duration::from_secs(values.integer(
+                "webhooks.secret_grace_s",
+                0,
+                2_592_000,
+            )?),
+            api: ApiSettings::read(&values)?,
             metrics_listen: values.address("metrics.listen")?,
             node_url: Some(values.text("node.rpc_url")?).filter(|url| !url.is_empty()),
             node_auth_token: Some(values.text("node.auth_token")?).filter(|t| !t.is_empty()),
@@ -211,7 +239,8 @@ impl Config {
             )?),
             sources: SourceConfig::read(&values)?,
             lease_ttl: Duration::from_millis(values.integer("lease.ttl_ms", 100, 600_000)?),
-            finality_burn_blocks: values.integer("chain.finality_burn_blocks", 1, 1_000_000)?,
+            finality_burn_blocks,
+            platform: platform::read(&values, finality_burn_blocks)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {
                 "pretty" => LogFormat::Pretty,
@@ -252,6 +281,17 @@ fn api_source(values: &load::Values) -> Result<Option<ApiConfig>, ConfigError> {
         urls,
     };
     Ok((!config.urls.is_empty()).then_some(config))
+}
+
+fn webhooks(values: &load::Values) -> Result<WebhookSettings, ConfigError> {
+    let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
+    Ok(WebhookSettings {
+        timeout: ms("webhooks.timeout_ms", 1, 600_000)?,
+        allow_private: values.boolean("webhooks.allow_private")?,
+        first_pause: ms("webhooks.first_pause_ms", 1, 3_600_000)?,
+        longest_pause: ms("webhooks.longest_pause_ms", 1, 86_400_000)?,
+        lease: ms("webhooks.lease_ms", 100, 600_000)?,
+    })
 }
 
 fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {

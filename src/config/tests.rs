@@ -135,3 +135,26 @@ fn every_setting_has_its_own_variable() {
     let names: BTreeSet<_> = SETTINGS.iter().map(Setting::env).collect();
     assert_eq!(names.len(), SETTINGS.len());
 }
+
+#[test]
+fn the_api_is_open_unless_it_is_said_otherwise() {
+    let default = load(None, &[], vec![]).unwrap().api;
+    assert!(!default.rules.require_key && default.administrative);
+    assert!(default.tokens.verifier().unwrap().is_none());
+    let closed = load(None, &[("STXWORX_API_REQUIRE_KEY", "true")], vec![]).unwrap();
+    assert!(closed.api.rules.require_key);
+    let wrong = load(None, &[("STXWORX_API_REQUIRE_KEY", "yes")], vec![]).err();
+    assert!(wrong.unwrap().contains("true or false"));
+    assert!(error("[api]\nrequire_key = \"true\"\n").contains("true or false"));
+    assert!(error("[api]\naddress_burst = 0\n").contains("from 1 to"));
+    let secret = "a secret that is surely longer than 32 bytes";
+    let env = [("STXWORX_API_JWT_SECRET", secret)];
+    let config = load(None, &env, vec![]).unwrap();
+    assert!(config.api.tokens.verifier().unwrap().is_some());
+    assert!(
+        config
+            .dump
+            .iter()
+            .all(|(_, value, _)| !value.contains(secret))
+    );
+}

@@ -70,6 +70,11 @@ impl Database {
         }
     }
 
+    /// Another database of the embedded server; none where the database is not embedded.
+    pub fn beside(&self, name: &str) -> Option<String> {
+        self.embedded.as_ref().map(|server| server.url_of(name))
+    }
+
     async fn start_in(data_dir: &Path) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError::Embedded {
             data_dir: data_dir.to_owned(),

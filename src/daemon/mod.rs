@@ -7,6 +7,8 @@
 mod database;
 mod listen;
 mod live;
+mod reconciler;
+mod serve;
 pub mod sources;
 
 use std::collections::BTreeSet;
@@ -15,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use stxworx_indexer::api::{self, ApiState};
+use stxworx_indexer::api::access::AccessRules;
+use stxworx_indexer::api::stream::Streams;
+use stxworx_indexer::api::{self, ApiState, WebhookRules};
 use stxworx_indexer::audit::{self, NodeError, NodeReader};
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::pipeline::{self, Candidate, PipelineConfig, PipelineError};
@@ -23,14 +27,16 @@ use stxworx_indexer::source::node::NodeSource;
 use stxworx_indexer::source::observer::Observer;
 use stxworx_indexer::source::sync::run::Turn;
 use stxworx_indexer::store::{self, Access, StoreError, migrate};
+use stxworx_indexer::webhook::{NoClient, Webhooks};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, TokenSetupError};
 pub use database::{Database, DatabaseError};
 pub use listen::ListenError;
 pub use live::ProcessLive;
+pub use serve::{ServeLimits, ServeMetrics};
 pub use sources::SourceError;
 
 /// A part of the daemon that can run in a process of its own.
@@ -40,6 +46,10 @@ pub enum Role {
     Indexer,
     /// Serves reads.
     Api,
+    /// Sends webhooks.
+    Webhooks,
+    /// Compares the platform with the chain, where platform.url is set.
+    Reconciler,
 }
 
 /// Why the daemon ended.
@@ -57,9 +67,15 @@ pub enum DaemonError {
     /// The node's address.
     #[error("node.rpc_url cannot be used")]
     Node(#[from] NodeError),
+    /// A key of tokens.
+    #[error("tokens cannot be checked")]
+    Tokens(#[from] TokenSetupError),
     /// A source that is asked.
     #[error("a source cannot be used")]
     Source(#[from] SourceError),
+    /// The sender of webhooks.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] NoClient),
     /// The writer.
     #[error("the indexer stopped")]
     Pipeline(#[from] PipelineError),
@@ -71,6 +87,9 @@ pub enum DaemonError {
         /// How, if it panicked.
         detail: Option<String>,
     },
+    /// Nothing to compare with.
+    #[error("the role reconciler alone has nothing to do: set platform.url")]
+    NoPlatform,
     /// Metrics could not be set up.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -102,6 +121,8 @@ pub struct Daemon {
 
 /// How long roles may take to end once asked.
 const GRACE: Duration = Duration::from_secs(10);
+/// Connections for the API's administrative routes. They are opened when they are needed.
+const ADMIN_CONNECTIONS: u32 = 3;
 /// How long a connection to the database is waited for before a line is logged again.
 const DATABASE_NOTICE: Duration = Duration::from_secs(2);
 
@@ -148,7 +169,15 @@ impl Daemon {
         {
             daemon.start_audit(config, url)?;
         }
-        daemon.start_api(config, listeners.api);
+        let talks = listeners.api.is_some() || roles.contains(&Role::Webhooks);
+        let streams = talks.then(|| daemon.start_streams(config));
+        if let Some(streams) = streams.as_ref().filter(|_| roles.contains(&Role::Webhooks)) {
+            daemon.start_webhooks(config, Arc::clone(streams));
+        }
+        if roles.contains(&Role::Reconciler) {
+            daemon.start_reconciler(config, roles)?;
+        }
+        daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -247,23 +276,82 @@ impl Daemon {
         Ok(())
     }
 
-    fn start_api(&mut self, config: &Config, listener: Option<tokio::net::TcpListener>) {
+    fn start_api(
+        &mut self,
+        config: &Config,
+        url: &str,
+        listener: Option<tokio::net::TcpListener>,
+        streams: Option<Arc<Streams>>,
+    ) -> Result<(), DaemonError> {
         let live = Arc::new(ProcessLive::new(Arc::clone(&self.metrics)));
         let (pool, watch, stop) = (self.reader.clone(), Arc::clone(&live), self.cancel.clone());
         self.tasks.spawn(async move {
             watch.watch(pool, stop).await;
             ("the watch", Ok(()))
         });
-        let Some(listener) = listener else { return };
-        let state = api_state(config, self.reader.clone(), live);
+        let Some(listener) = listener else {
+            return Ok(());
+        };
+        let mut state = api_state(config, self.reader.clone(), live);
+        if let Some(streams) = streams {
+            state.streams = streams;
+        }
+        state.webhooks = WebhookRules {
+            allow_private: config.webhooks.allow_private,
+            grace: config.webhook_grace,
+        };
+        let rules = AccessRules {
+            tokens: config.api.tokens.verifier()?,
+            ..config.api.rules.clone()
+        };
+        let refused = self.metrics.api_refused.clone();
+        state.access = Arc::new(api::access::Access::new(rules, Some(refused)));
+        state.cors = config.api.cors.clone();
+        if config.api.administrative {
+            state.admin = Some(store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?);
+        }
+        let metrics = ServeMetrics {
+            open: self.metrics.api_connections.clone(),
+            ended: self.metrics.api_connections_ended.clone(),
+        };
+        let (limits, stop) = (config.api.serve, self.cancel.clone());
+        self.tasks.spawn(async move {
+            serve::serve(listener, api::router(state), limits, metrics, stop).await;
+            ("the api", Ok(()))
+        });
+        Ok(())
+    }
+
+    fn start_streams(&mut self, config: &Config) -> Arc<Streams> {
+        let streams = Streams::new(
+            self.reader.clone(),
+            render_clarity,
+            config.finality_burn_blocks,
+            config.stream.clone(),
+            self.metrics.streams.clone(),
+            self.cancel.clone(),
+        );
+        let running = Arc::clone(&streams);
+        self.tasks.spawn(async move {
+            running.run().await;
+            ("the streams", Ok(()))
+        });
+        streams
+    }
+
+    fn start_webhooks(&mut self, config: &Config, streams: Arc<Streams>) {
+        let webhooks = Webhooks {
+            pool: self.writer.clone(),
+            streams,
+            settings: config.webhooks.clone(),
+            metrics: self.metrics.webhooks.clone(),
+            // The name that this process has in the other lease, too.
+            holder: Candidate::new(config.lease_ttl).holder,
+        };
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
-            (
-                "the api",
-                listen::serve(listener, api::router(state), stop)
-                    .await
-                    .map_err(Into::into),
-            )
+            let ended = webhooks.run(stop).await;
+            ("the webhooks", ended.map_err(Into::into))
         });
     }
 

@@ -7,11 +7,13 @@
 
 mod support;
 
+mod access;
 mod fixtures;
 mod forks;
 mod restart;
 mod simulation;
 mod smoke;
+mod sql_contract;
 #[cfg(feature = "devnet")]
 mod api_source;
 mod archive;
@@ -32,8 +34,12 @@ mod metrics;
 mod sync;
 mod migrations;
 mod provenance;
+#[cfg(feature = "devnet")]
+mod reconcile;
 mod reindex;
 mod reliability;
+#[cfg(feature = "devnet")]
+mod streams;
 mod tamper;
 mod tidy;
 mod tools;

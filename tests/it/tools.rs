@@ -23,7 +23,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes
             .windows(4)
             .position(|w| w == b"\r\n\r\n")
@@ -258,6 +258,11 @@ impl Daemon {
             }
         });
         Self { child, lines }
+    }
+
+    /// What it has logged so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
     }
 
     pub fn pid(&self) -> u32 {

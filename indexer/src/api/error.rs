@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::BlockName;
+use crate::store::StoreError;
 use crate::store::read::ReadError;
 
 /// Why a request got no data. The set is closed: a client may match on it.
@@ -20,6 +21,10 @@ pub enum ErrorCode {
     InvalidParameter,
     /// The cursor was not made by this route with these filters.
     BadCursor,
+    /// The route wants a key or a token, or the one that was sent is not valid.
+    Unauthorized,
+    /// The role of the key or the token is too low.
+    Forbidden,
     /// No such path, or no such row.
     NotFound,
     /// The path is there; the method is not.
@@ -27,8 +32,17 @@ pub enum ErrorCode {
     /// The block that the cursor or `at_block` stands on is no longer canonical. The answer names the
     /// last common block: what lies at or below it still holds, what lies above must be read again.
     ForkChanged,
+    /// The stream's position is not known any more: the mirror was made anew, or rows below it were repaired. What
+    /// was told before does not hold; forget it and begin without a position.
+    PositionGone,
     /// The request's body is too large.
     TooLarge,
+    /// The path with its query is too long.
+    UriTooLong,
+    /// The headers are too large.
+    HeadersTooLarge,
+    /// Too many requests from this address or with this key; the answer says when to try again.
+    RateLimited,
     /// The mirror has not begun, or its schema is not current.
     NotReady,
     /// The database cannot be reached, the request took too long, or too many are under way.
@@ -39,14 +53,20 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::InvalidParameter,
         Self::BadCursor,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::ForkChanged,
+        Self::PositionGone,
         Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
+        Self::RateLimited,
         Self::NotReady,
         Self::Unavailable,
         Self::Internal,
@@ -58,10 +78,16 @@ impl ErrorCode {
             Self::BadRequest => "bad_request",
             Self::InvalidParameter => "invalid_parameter",
             Self::BadCursor => "bad_cursor",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ForkChanged => "fork_changed",
+            Self::PositionGone => "position_gone",
             Self::TooLarge => "too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::RateLimited => "rate_limited",
             Self::NotReady => "not_ready",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -72,10 +98,16 @@ impl ErrorCode {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::InvalidParameter | Self::BadCursor => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ForkChanged => StatusCode::CONFLICT,
+            Self::PositionGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -86,10 +118,16 @@ impl ErrorCode {
             Self::BadRequest => "The request cannot be understood",
             Self::InvalidParameter => "A parameter is not valid",
             Self::BadCursor => "The cursor does not belong to this request",
+            Self::Unauthorized => "Who asks is not known",
+            Self::Forbidden => "The role is too low",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::ForkChanged => "The chain has switched to another fork",
+            Self::PositionGone => "The position is not known any more",
             Self::TooLarge => "The request is too large",
+            Self::UriTooLong => "The path with its query is too long",
+            Self::HeadersTooLarge => "The headers are too large",
+            Self::RateLimited => "Too many requests",
             Self::NotReady => "The mirror is not ready",
             Self::Unavailable => "The service is unavailable for now",
             Self::Internal => "The service failed",
@@ -99,6 +137,11 @@ impl ErrorCode {
     /// The code for a status that some layer answered without a problem of its own.
     pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            StatusCode::FORBIDDEN => Self::Forbidden,
+            StatusCode::URI_TOO_LONG => Self::UriTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadersTooLarge,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
@@ -245,6 +288,12 @@ impl From<ReadError> for ApiError {
     }
 }
 
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
 /// Which database errors pass by themselves, and which are faults.
 fn classify(error: &sqlx::Error) -> (ErrorCode, &'static str) {
     const UNREACHABLE: (ErrorCode, &str) = (
@@ -300,6 +349,9 @@ impl IntoResponse for ApiError {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if code == ErrorCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if code.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
@@ -353,6 +405,12 @@ pub enum Problems {
     /// `bad_request`, `invalid_parameter` or `bad_cursor`.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(Problem),
+    /// `unauthorized`: the key or the token is not valid, or there is none where one is wanted.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// `rate_limited`: try again after the time in `retry-after`.
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(Problem),
     /// `unavailable` or `not_ready`: try again after the time in `retry-after`.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
@@ -371,6 +429,25 @@ mod tests {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(code.status().is_client_error() || code.status().is_server_error());
         }
+    }
+
+    /// A closed set is of use only where it is written down.
+    #[test]
+    fn the_documented_codes_are_those_that_are_sent() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api-errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let documented: std::collections::BTreeMap<_, _> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                assert!(cells[2].len() > 10, "no meaning: {line}");
+                (cells[0].trim_end_matches('`'), cells[1].parse().unwrap())
+            })
+            .collect();
+        let sent = ErrorCode::ALL.map(|code| (code.as_str(), code.status().as_u16()));
+        assert_eq!(documented, sent.into());
+        assert_eq!(documented.len(), ErrorCode::ALL.len());
     }
 
     #[test]

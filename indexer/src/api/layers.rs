@@ -16,6 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestId as _, MakeRequestUuid};
 
+use super::access;
 use super::error::{ApiError, Cause, ErrorCode};
 use super::state::{ApiState, CorsOrigins};
 
@@ -26,6 +27,7 @@ const MAX_REQUEST_ID: usize = 128;
 pub(super) fn surround(router: Router, state: &ApiState) -> Router {
     router
         .layer(RequestBodyLimitLayer::new(state.limits.body_bytes))
+        .layer(middleware::from_fn_with_state(state.clone(), sized))
         .layer(cors(&state.cors))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(frame))
@@ -52,6 +54,35 @@ pub(super) async fn bounded(
     }
 }
 
+/// Refuses what is longer than any request of a client.
+async fn sized(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let limits = &state.limits;
+    let uri = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |text| text.as_str().len());
+    if uri > limits.uri_bytes {
+        let detail = format!(
+            "path and query have {uri} bytes; {} are allowed",
+            limits.uri_bytes
+        );
+        return ApiError::new(ErrorCode::UriTooLong, detail).into_response();
+    }
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers > limits.header_bytes {
+        let detail = format!(
+            "the headers have {headers} bytes; {} are allowed",
+            limits.header_bytes
+        );
+        return ApiError::new(ErrorCode::HeadersTooLarge, detail).into_response();
+    }
+    next.run(request).await
+}
+
 fn cors(origins: &CorsOrigins) -> CorsLayer {
     let origin = match origins {
         CorsOrigins::Any => AllowOrigin::any(),
@@ -59,9 +90,31 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origin)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::IF_NONE_MATCH, REQUEST_ID])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            header::IF_NONE_MATCH,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+            access::KEY_HEADER,
+            REQUEST_ID,
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            access::LIMIT,
+            access::REMAINING,
+            access::RESET,
+            REQUEST_ID,
+        ])
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
@@ -145,7 +198,11 @@ fn problem_for_bare_errors(response: Response, path: &str) -> Response {
     let path: String = path.chars().take(120).collect();
     let detail = match status {
         StatusCode::NOT_FOUND => format!("there is no path {path}; /v1/openapi.json lists them"),
-        StatusCode::METHOD_NOT_ALLOWED => format!("{path} is read with GET"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = response.headers().get(header::ALLOW);
+            let allowed = allowed.and_then(|allow| allow.to_str().ok());
+            format!("{path} takes {}", allowed.unwrap_or("another method"))
+        }
         _ => "the request was refused".to_owned(),
     };
     let mut problem = ApiError::new(ErrorCode::of_status(status), detail).into_response();

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::header::{HeaderMap, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
@@ -17,8 +18,8 @@ use crate::store::read::Order;
 pub const DEFAULT_LIMIT: u32 = 50;
 /// Rows on a page at most.
 pub const MAX_LIMIT: u32 = 200;
-/// Longest text of a filter or an entity.
-const MAX_TEXT: usize = 400;
+/// Longest text of a filter or an entity, in characters.
+pub(super) const MAX_TEXT: usize = 400;
 
 /// The query of a request, with what else decides about the answer: the path and `if-none-match`.
 #[derive(Debug)]
@@ -32,13 +33,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            path: parts.uri.path().to_owned(),
-            pairs: Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-                .ok()
-                .map(|q| q.0),
-            if_none_match: tags(&parts.headers),
-        })
+        Ok(Self::read(&parts.uri, &parts.headers))
     }
 }
 
@@ -107,6 +102,12 @@ pub(super) enum Direction {
 pub struct AtBlockParams {
     /// A canonical block, by height or by index block hash: the answer is what stood after that block.
     pub at_block: Option<String>,
+    /// A time, RFC 3339 or unix seconds, instead of `at_block`: the canonical block with the latest clock that
+    /// is not later. The clock is the block's own time; before epoch 3.0, its Bitcoin block's.
+    pub at_time: Option<String>,
+    /// `seen`, `burn_N` or `final`: the answer stands on the highest canonical block that is settled so far,
+    /// or on the block of `at_block` or `at_time` if that is lower.
+    pub min_finality: Option<String>,
 }
 
 /// A block as a client names it.
@@ -153,8 +154,9 @@ pub fn txid(name: &str, text: &str) -> Result<TxId, ApiError> {
 
 /// A free text from a path or a filter.
 pub fn text<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
-    if value.is_empty() || value.len() > MAX_TEXT || value.chars().any(char::is_control) {
-        let expected = format!("a text of 1 to {MAX_TEXT} bytes without control characters");
+    let fits = (1..=MAX_TEXT).contains(&value.chars().count());
+    if !fits || value.chars().any(char::is_control) {
+        let expected = format!("a text of 1 to {MAX_TEXT} characters without control characters");
         return Err(ApiError::parameter(name, value, expected));
     }
     Ok(value)
@@ -184,6 +186,16 @@ pub fn contract<'a>(name: &str, value: &'a str) -> Result<&'a str, ApiError> {
 }
 
 impl Params {
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
+        Self {
+            path: uri.path().to_owned(),
+            pairs: Query::<Vec<(String, String)>>::try_from_uri(uri)
+                .ok()
+                .map(|q| q.0),
+            if_none_match: tags(headers),
+        }
+    }
+
     /// Refuses a query that names anything else, or anything twice. To be called first.
     pub fn allow(&self, groups: &[&[&str]]) -> Result<(), ApiError> {
         let pairs = self.pairs.as_ref().ok_or_else(|| {
@@ -269,9 +281,14 @@ impl Params {
 
     /// `from_height` and `to_height`.
     pub fn heights(&self) -> Result<HeightParams, ApiError> {
+        self.named_heights("from_height", "to_height")
+    }
+
+    /// Two heights of these names.
+    pub fn named_heights(&self, from: &str, to: &str) -> Result<HeightParams, ApiError> {
         Ok(HeightParams {
-            from_height: self.height("from_height", 0)?,
-            to_height: self.height("to_height", i32::MAX)?,
+            from_height: self.height(from, 0)?,
+            to_height: self.height(to, i32::MAX)?,
         })
     }
 
@@ -325,7 +342,7 @@ pub const HEIGHTS: &[&str] = &["from_height", "to_height"];
 /// The names in [`OrderParams`].
 pub const ORDER: &[&str] = &["order"];
 /// The names in [`AtBlockParams`].
-pub const AT_BLOCK: &[&str] = &["at_block"];
+pub const AT_BLOCK: &[&str] = &["at_block", "at_time", "min_finality"];
 
 #[cfg(test)]
 mod tests {

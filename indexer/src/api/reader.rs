@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use super::cursor::{Cursor, Key, Scope};
 use super::error::{ApiError, Early, ErrorCode};
 use super::params::{BlockId, Params};
+use super::standing::{Place, Standing};
 use super::state::ApiState;
 use super::view::{Answer, AsOf, ClarityView, Page};
 use crate::model::ids::IndexBlockHash;
@@ -20,6 +21,7 @@ pub struct Reader {
     snapshot: Snapshot,
     as_of: Option<AsOf>,
     finality_height: Option<u32>,
+    burn_now: u32,
     scope: Scope,
     etag: Option<HeaderValue>,
 }
@@ -40,6 +42,12 @@ impl Reader {
         let as_of = snapshot.tip.as_ref().map(|tip| AsOf {
             index_block_hash: tip.id.to_string(),
             height: tip.height,
+            time: tip.time,
+            finality: finality_at(
+                tip.burn_height,
+                tip.burn_block_height,
+                state.finality_burn_blocks,
+            ),
             burn_height: tip.burn_height,
             finality_height,
             digest: tip.digest.to_string(),
@@ -47,6 +55,7 @@ impl Reader {
         });
         Ok(Self {
             state: state.clone(),
+            burn_now: snapshot.tip.as_ref().map_or(0, |tip| tip.burn_height),
             snapshot,
             as_of,
             finality_height,
@@ -96,16 +105,92 @@ impl Reader {
             .map_or(-1, |as_of| i32::try_from(as_of.height).unwrap_or(i32::MAX))
     }
 
-    /// Lets the answer stand on the block of `at_block`, if the client named one.
+    /// Height of the canonical tip; -1 while the mirror is empty.
+    pub fn tip_height(&self) -> i32 {
+        let tip = self.snapshot.tip.as_ref();
+        tip.map_or(-1, |tip| i32::try_from(tip.height).unwrap_or(i32::MAX))
+    }
+
+    /// Lets the answer stand on the block of `at_block` or `at_time`, if the client named one, and no higher
+    /// than `min_finality` allows.
     pub async fn stand_at(&mut self, params: &Params) -> Result<(), Early> {
-        let block = match params.at_block()? {
-            None | Some(BlockId::Latest) => return Ok(()),
-            Some(BlockId::Height(height)) => self.snapshot.block_by_height(height).await?,
-            Some(BlockId::Hash(id)) => self.snapshot.block_by_hash(id.as_bytes()).await?,
+        let standing = Standing::read(params)?;
+        let mut block = match standing.place {
+            None => None,
+            Some(Place::At(BlockId::Latest)) => None,
+            Some(Place::At(BlockId::Height(height))) => {
+                let found = self.snapshot.block_by_height(height).await?;
+                Some(
+                    found
+                        .ok_or_else(|| ApiError::not_found("`at_block` names no mirrored block"))?,
+                )
+            }
+            Some(Place::At(BlockId::Hash(id))) => {
+                let found = self.snapshot.block_by_hash(id.as_bytes()).await?;
+                Some(
+                    found
+                        .ok_or_else(|| ApiError::not_found("`at_block` names no mirrored block"))?,
+                )
+            }
+            Some(Place::Time(seconds)) => {
+                let found = self.snapshot.block_by_time(seconds).await?;
+                Some(found.ok_or_else(|| {
+                    ApiError::not_found("`at_time` is before the first mirrored block")
+                })?)
+            }
         };
-        let block =
-            block.ok_or_else(|| ApiError::not_found("`at_block` names no mirrored block"))?;
-        self.stand_on(block).await
+        if let Some(depth) = standing.depth
+            && let Some(tip) = self.snapshot.tip.clone()
+        {
+            let depth = depth.blocks(self.state.finality_burn_blocks);
+            let border = self.deep(tip.burn_height, depth).await?;
+            let border = border.ok_or_else(|| {
+                ApiError::not_found("no mirrored block is as deep as `min_finality` asks")
+            })?;
+            let height = block.as_ref().map_or(tip.height, |b| b.height.0);
+            if height > border {
+                let height = i32::try_from(border).unwrap_or(i32::MAX);
+                block = self.snapshot.block_by_height(height).await?;
+            }
+        }
+        match block {
+            None => Ok(()),
+            Some(block) => self.stand_on(block).await,
+        }
+    }
+
+    async fn deep(&mut self, burn_height: u32, depth: u32) -> Result<Option<u32>, Early> {
+        if depth == self.state.finality_burn_blocks {
+            return Ok(self.finality_height);
+        }
+        let found = self.snapshot.height_at_burn_depth(burn_height, depth);
+        Ok(found.await?)
+    }
+
+    /// Height of the highest canonical block, no higher than where the answer stands, whose tenure was
+    /// elected at or below a Bitcoin height; -1 when there is none.
+    pub async fn height_by_burn(&mut self, burn_height: u32) -> Result<i32, Early> {
+        let found = self.snapshot.height_at_burn_depth(burn_height, 0).await?;
+        let height = found.and_then(|height| i32::try_from(height).ok());
+        Ok(height.unwrap_or(-1).min(self.bound()))
+    }
+
+    /// Height of the canonical block at a time, no higher than where the answer stands; -1 when there is none.
+    pub async fn height_by_time(&mut self, seconds: i64) -> Result<i32, Early> {
+        let found = self.snapshot.block_by_time(seconds).await?;
+        let height = found.and_then(|block| i32::try_from(block.height.0).ok());
+        Ok(height.unwrap_or(-1).min(self.bound()))
+    }
+
+    /// What the answer is true for; none while the mirror is empty.
+    pub fn as_of(&self) -> Option<&AsOf> {
+        self.as_of.as_ref()
+    }
+
+    /// Bitcoin's height as a contract would see it right after the block on which the answer stands: the
+    /// newest one known at the tip, the one of its tenure in the past.
+    pub fn burn_now(&self) -> u32 {
+        self.burn_now
     }
 
     /// Where a page begins: behind the cursor's row, on the state of the cursor's block; or at `start`.
@@ -144,6 +229,16 @@ impl Reader {
         cursor.map_or(Ok(start), |text| Ok(self.decode::<K>(text)?.key))
     }
 
+    /// The cursor behind a row of something that no fork changes, which is there before the first block is.
+    pub fn cursor_unbound<K: Key>(&self, key: K) -> String {
+        let cursor = Cursor {
+            tip: [0; 32],
+            height: 0,
+            key,
+        };
+        cursor.encode(&self.scope)
+    }
+
     fn decode<K: Key>(&self, text: &str) -> Result<Cursor<K>, ApiError> {
         Cursor::decode(text, &self.scope).ok_or_else(|| {
             ApiError::new(
@@ -160,9 +255,19 @@ impl Reader {
                 ApiError::fork_changed(&block.id.to_string(), ancestor.map(Into::into)).into(),
             );
         }
+        let tip = self.snapshot.tip.as_ref();
+        if tip.is_some_and(|tip| tip.id != block.id) {
+            self.burn_now = block.burn_block_height.0;
+        }
         if let Some(as_of) = &mut self.as_of {
             as_of.index_block_hash = block.id.to_string();
             as_of.height = block.height.0;
+            as_of.time = block.time.0;
+            as_of.finality = finality_at(
+                as_of.burn_height,
+                block.burn_block_height.0,
+                self.state.finality_burn_blocks,
+            );
             as_of.digest = block.digest.to_string();
             as_of.finality_height = self
                 .finality_height
@@ -192,22 +297,16 @@ impl Reader {
             return None;
         }
         let tip = self.snapshot.tip.as_ref()?.burn_height;
-        let depth = tip.saturating_sub(burn_block_height);
-        Some(if depth >= self.state.finality_burn_blocks {
-            "final".to_owned()
-        } else if depth == 0 {
-            "seen".to_owned()
-        } else {
-            format!("burn_{depth}")
-        })
+        Some(finality_at(
+            tip,
+            burn_block_height,
+            self.state.finality_burn_blocks,
+        ))
     }
 
     /// A Clarity value, with its JSON where it can be decoded.
     pub fn clarity(&self, bytes: &[u8]) -> ClarityView {
-        ClarityView {
-            hex: format!("0x{}", hex::encode(bytes)),
-            decoded: (self.state.render)(bytes),
-        }
+        ClarityView::new(bytes, self.state.render)
     }
 
     /// Answers with one thing.
@@ -237,6 +336,12 @@ impl Reader {
             .into_response()
     }
 
+    /// Answers with a body of the route's own.
+    pub fn respond<T: Serialize>(self, body: impl FnOnce(Option<AsOf>) -> T) -> Response {
+        let headers = self.headers();
+        (headers, Json(body(self.as_of))).into_response()
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let caching = if self.etag.is_some() {
@@ -249,5 +354,17 @@ impl Reader {
             headers.insert(header::ETAG, etag.clone());
         }
         headers
+    }
+}
+
+/// How settled something is whose tenure was elected at a Bitcoin height.
+fn finality_at(burn_height: u32, burn_block_height: u32, final_at: u32) -> String {
+    let depth = burn_height.saturating_sub(burn_block_height);
+    if depth >= final_at {
+        "final".to_owned()
+    } else if depth == 0 {
+        "seen".to_owned()
+    } else {
+        format!("burn_{depth}")
     }
 }

@@ -6,7 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use super::access::{Access, AccessRules};
+use super::boards::Boards;
+use super::error::{ApiError, ErrorCode};
+use super::stream::metrics::StreamMetrics;
+use super::stream::{StreamSettings, Streams};
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
@@ -51,8 +57,12 @@ pub struct Limits {
     pub concurrent_requests: usize,
     /// Time a request may take.
     pub request_timeout: Duration,
-    /// Largest request body in bytes. No route reads a body.
+    /// Largest request body in bytes.
     pub body_bytes: usize,
+    /// Longest path with its query, in bytes.
+    pub uri_bytes: usize,
+    /// Largest headers in bytes, names and values together.
+    pub header_bytes: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +71,8 @@ impl Default for Limits {
             concurrent_requests: 256,
             request_timeout: Duration::from_secs(15),
             body_bytes: 16 * 1024,
+            uri_bytes: 8 * 1024,
+            header_bytes: 16 * 1024,
         }
     }
 }
@@ -89,11 +101,59 @@ impl Default for LagLimits {
 /// Who may read from a browser.
 #[derive(Debug, Clone, Default)]
 pub enum CorsOrigins {
-    /// Every origin: the data is public and no credentials are accepted.
+    /// Every origin: keys and tokens are in headers that no browser sends by itself.
     #[default]
     Any,
     /// These origins only.
     List(Vec<axum::http::HeaderValue>),
+}
+
+/// What operators may ask of webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookRules {
+    /// May an address lie inside this network, and be plain http?
+    pub allow_private: bool,
+    /// For how long a secret that was replaced goes on signing, unless something else is asked for.
+    pub grace: Duration,
+}
+
+impl Default for WebhookRules {
+    fn default() -> Self {
+        Self {
+            allow_private: false,
+            grace: Duration::from_secs(86_400),
+        }
+    }
+}
+
+/// Not an origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no origin like https://app.example.org, without a path")]
+pub struct NoOrigin(pub String);
+
+impl CorsOrigins {
+    /// Reads a list of origins; `*` among them stands for every one.
+    ///
+    /// # Errors
+    /// Names the first one that is none.
+    pub fn parse(origins: &[String]) -> Result<Self, NoOrigin> {
+        if origins.iter().any(|origin| origin == "*") {
+            return Ok(Self::Any);
+        }
+        let read = |origin: &String| {
+            let rest = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            rest.filter(|host| !host.is_empty() && !host.contains('/'))
+                .and_then(|_| axum::http::HeaderValue::from_str(origin).ok())
+                .ok_or_else(|| NoOrigin(origin.clone()))
+        };
+        origins
+            .iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self::List)
+    }
 }
 
 /// Everything the API needs. Cheap to clone.
@@ -101,6 +161,10 @@ pub enum CorsOrigins {
 pub struct ApiState {
     /// Connections with [`crate::store::read::connect_options`].
     pub pool: PgPool,
+    /// Connections that may write, for administrative routes; none where this process serves none.
+    pub admin: Option<PgPool>,
+    /// Who may ask, and how often.
+    pub access: Arc<Access>,
     /// The network that this process is configured for.
     pub network: String,
     /// Renders Clarity values.
@@ -115,9 +179,14 @@ pub struct ApiState {
     pub lag: LagLimits,
     /// Who may read from a browser.
     pub cors: CorsOrigins,
+    /// What operators may ask of webhooks.
+    pub webhooks: WebhookRules,
+    /// The streams. Those that a state begins with hear no notices and are not counted.
+    pub streams: Arc<Streams>,
     /// Filled when the router is made, from the limits of that moment.
     pub(super) slots: Arc<Semaphore>,
     border: Arc<Mutex<Option<Border>>>,
+    pub(super) boards: Boards,
 }
 
 /// Where finality stood when it was last looked up. It can move only when the tip or Bitcoin's height
@@ -138,8 +207,20 @@ impl ApiState {
         finality_burn_blocks: u32,
         live: Arc<dyn LiveStatus>,
     ) -> Self {
+        let streams = Streams::new(
+            pool.clone(),
+            render,
+            finality_burn_blocks,
+            StreamSettings::default(),
+            StreamMetrics::unregistered(),
+            CancellationToken::new(),
+        );
         Self {
+            streams,
+            webhooks: WebhookRules::default(),
             pool,
+            admin: None,
+            access: Arc::new(Access::new(AccessRules::default(), None)),
             network,
             render,
             finality_burn_blocks,
@@ -149,7 +230,21 @@ impl ApiState {
             lag: LagLimits::default(),
             cors: CorsOrigins::default(),
             border: Arc::default(),
+            boards: Boards::default(),
         }
+    }
+
+    /// The connections that may write.
+    ///
+    /// # Errors
+    /// Where this process serves no administrative routes.
+    pub fn writing(&self) -> Result<&PgPool, ApiError> {
+        self.admin.as_ref().ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::Unavailable,
+                "this process serves no administrative routes; ask one with `api.admin = true`",
+            )
+        })
     }
 
     /// Height of the highest final block in a snapshot.

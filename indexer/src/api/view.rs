@@ -5,16 +5,22 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ErrorCode};
+use super::state::RenderClarity;
 use crate::store::read::{BlockAt, Hex};
 
 /// The state of the chain for which an answer is true.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AsOf {
     /// The block on which the answer stands: the canonical tip, the tip of a walk's first page, or the
-    /// block asked for with `at_block`.
+    /// block asked for with `at_block`, `at_time` or `min_finality`.
     pub index_block_hash: String,
     /// Its Stacks height.
     pub height: u32,
+    /// Its clock, unix seconds: its own time, or its Bitcoin block's before epoch 3.0.
+    pub time: u64,
+    /// How settled it is: `seen`, `burn_n` with its depth in Bitcoin blocks, or `final`. Whatever the answer
+    /// says is at least as settled.
+    pub finality: String,
     /// Height of the newest Bitcoin block known.
     pub burn_height: u32,
     /// Stacks height up to which this chain is final; none while nothing is.
@@ -70,8 +76,18 @@ pub struct ClarityView {
     /// Consensus serialisation.
     pub hex: String,
     /// The same as JSON; null when it cannot be decoded.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub decoded: Option<serde_json::Value>,
+}
+
+impl ClarityView {
+    /// The bytes, and their JSON where they can be decoded.
+    pub(super) fn new(bytes: &[u8], render: RenderClarity) -> Self {
+        Self {
+            hex: format!("0x{}", hex::encode(bytes)),
+            decoded: render(bytes),
+        }
+    }
 }
 
 /// JSON as the database gave it, passed on unread.

@@ -3,6 +3,7 @@
 //! Absent here on purpose: I/O, clocks, configuration, SQL and JSON of any outside party.
 
 pub mod ids;
+pub mod access;
 pub mod block;
 pub mod event;
 pub mod change;

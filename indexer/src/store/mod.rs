@@ -3,6 +3,7 @@
 //! Only [`commit`] opens a write transaction for facts; it moves rows, digests, pointers, outbox and
 //! watermark together (WM-1), from the expected position or not at all (WM-2).
 
+pub mod admin;
 pub mod archive;
 pub mod audit;
 pub mod bulk;
@@ -10,9 +11,11 @@ pub mod market;
 pub mod migrate;
 pub mod evidence;
 pub mod inbox;
+pub mod keys;
 pub mod load;
 pub mod lease;
 pub mod ledger;
+pub mod webhook;
 pub mod window;
 pub mod batch;
 pub mod commit;
@@ -20,6 +23,7 @@ pub mod rebuild;
 pub mod sync;
 pub mod proof;
 pub mod deep;
+pub mod reconcile;
 pub mod reindex;
 pub mod read;
 
@@ -151,6 +155,8 @@ pub enum Access {
     Write,
     /// Serves reads: read only, as the role `stxworx_reader` where it exists.
     Read,
+    /// Writes for the API's administrative routes.
+    Admin,
 }
 
 /// Opens a pool. Does not connect yet: the first use does, and waits at most ten seconds.
@@ -164,10 +170,14 @@ pub fn pool(url: &str, access: Access, max_connections: u32) -> Result<PgPool, S
     let options = options.application_name(match access {
         Access::Write => "stxworx writer",
         Access::Read => "stxworx reader",
+        Access::Admin => "stxworx admin",
     });
     let options = match access {
         Access::Write => options,
         Access::Read => read::connect_options(options),
+        Access::Admin => {
+            options.options([("statement_timeout", &read::STATEMENT_TIMEOUT_MS.to_string())])
+        }
     };
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)

@@ -2,6 +2,7 @@
 //! is, with the reason, because a wrong cell is a finding and no failure.
 
 mod cell;
+pub mod postgres;
 mod rows;
 #[cfg(test)]
 mod tests;

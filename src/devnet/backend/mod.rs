@@ -65,22 +65,16 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Makes the database's tables, if they are not there.
+    /// One that hears from this mirror. Nothing is connected yet.
     ///
     /// # Errors
-    /// When it cannot be reached.
-    pub async fn open(mirror: PgPool, url: &str, seed: u64) -> Result<Self, BackendError> {
+    /// When the address of the platform's database is none.
+    pub fn new(mirror: PgPool, url: &str, seed: u64) -> Result<Self, BackendError> {
         let options: sqlx::postgres::PgConnectOptions =
             url.parse().map_err(failed("read its address"))?;
         let platform = sqlx::postgres::PgPoolOptions::new()
             .max_connections(2)
-            .connect_with(options.application_name("platform-backend"))
-            .await
-            .map_err(failed("connect"))?;
-        sqlx::raw_sql(include_str!("schema.sql"))
-            .execute(&platform)
-            .await
-            .map_err(failed("make its tables"))?;
+            .connect_lazy_with(options.application_name("platform-backend"));
         Ok(Self {
             mirror,
             platform,
@@ -115,7 +109,10 @@ impl Backend {
     /// # Errors
     /// When either database fails; the next step does it again.
     pub async fn step(&mut self) -> Result<usize, BackendError> {
-        let mut snapshot = Snapshot::open(&self.mirror).await?;
+        let mut snapshot = match Snapshot::open(&self.mirror).await {
+            Err(ReadError::NotInitialised) => return Ok(0),
+            opened => opened?,
+        };
         let Some(tip) = snapshot.tip.clone() else {
             return Ok(0);
         };
@@ -346,7 +343,8 @@ async fn write_badge(
     Ok(())
 }
 
-/// Makes the database, if it is not there.
+/// Makes the platform's database and its tables, if they are not there: on this server, under this name, at this
+/// address.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
@@ -354,7 +352,7 @@ async fn write_badge(
     clippy::disallowed_methods,
     reason = "a database cannot be made by a checked statement"
 )]
-pub async fn create_database(server: &str, name: &'static str) -> Result<(), BackendError> {
+pub async fn prepare(server: &str, name: &'static str, url: &str) -> Result<(), BackendError> {
     let mut connection = PgConnection::connect(server)
         .await
         .map_err(failed("connect to its server"))?;
@@ -370,5 +368,13 @@ pub async fn create_database(server: &str, name: &'static str) -> Result<(), Bac
             .await
             .map_err(failed("make its database"))?;
     }
+    connection.close().await.map_err(failed("disconnect"))?;
+    let mut connection = PgConnection::connect(url)
+        .await
+        .map_err(failed("connect"))?;
+    sqlx::raw_sql(include_str!("schema.sql"))
+        .execute(&mut connection)
+        .await
+        .map_err(failed("make its tables"))?;
     connection.close().await.map_err(failed("disconnect"))
 }

@@ -5,6 +5,7 @@ mod compare;
 pub mod history;
 mod node;
 pub mod node_source;
+mod resources;
 mod shape;
 mod storm;
 

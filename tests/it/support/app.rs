@@ -37,9 +37,9 @@ pub struct App {
 }
 
 impl App {
-    /// Starts indexer and API on a database.
+    /// Starts every role on a database.
     pub async fn start(db: &TestDb, config: &Config) -> Self {
-        Self::try_start(&db.url, config, &[Role::Indexer, Role::Api])
+        Self::try_start(&db.url, config, &[Role::Indexer, Role::Api, Role::Webhooks])
             .await
             .unwrap()
     }

@@ -6,7 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, Early, Problem, Problems};
-use crate::api::params::{self, BlockId, HeightParams, OrderParams, PageParams, Params};
+use crate::api::params::{
+    self, AtBlockParams, BlockId, HeightParams, OrderParams, PageParams, Params,
+};
 use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::{Answer, Page, hex};
@@ -97,7 +99,7 @@ impl BlockView {
 /// Canonical blocks by height, newest first.
 #[utoipa::path(
     get, path = "/v1/blocks", tag = "chain", operation_id = "blocks",
-    params(PageParams, OrderParams, HeightParams),
+    params(PageParams, OrderParams, HeightParams, AtBlockParams),
     responses(
         (status = 200, description = "A page of blocks", body = Page<BlockView>),
         (status = 304, description = "The client's copy is current"),
@@ -106,9 +108,15 @@ impl BlockView {
     )
 )]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Result<Response, Early> {
-    params.allow(&[params::PAGE, params::ORDER, params::HEIGHTS])?;
+    params.allow(&[
+        params::PAGE,
+        params::ORDER,
+        params::HEIGHTS,
+        params::AT_BLOCK,
+    ])?;
     let (page, order, heights) = (params.page()?, params.order()?.order, params.heights()?);
     let mut reader = Reader::open(&state, &params).await?;
+    reader.stand_at(&params).await?;
     let start = if order == Order::Asc { -1 } else { i32::MAX };
     let after = reader.walk(page.cursor.as_deref(), start).await?;
     let to = heights.to_height.min(reader.bound());

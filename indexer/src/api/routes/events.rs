@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, Early, Problem, Problems};
-use crate::api::params::{self, HeightParams, OrderParams, PageParams, Params};
+use crate::api::params::{self, AtBlockParams, HeightParams, OrderParams, PageParams, Params};
 use crate::api::reader::Reader;
-use crate::api::state::ApiState;
+use crate::api::state::{ApiState, RenderClarity};
 use crate::api::view::{ClarityView, Page, lenient_json};
 use crate::model::event::EventKind;
 use crate::store::read::event::{EventFilter, EventRow};
@@ -16,7 +16,7 @@ use crate::store::read::{Order, event, transaction};
 
 /// Something that happened in a transaction, and was committed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct EventView {
+pub(in crate::api) struct EventView {
     /// The block.
     index_block_hash: String,
     /// Its height.
@@ -51,12 +51,26 @@ pub(super) struct EventView {
     /// The node's JSON of an event that this version does not know.
     #[schema(value_type = Option<Object>)]
     other: Option<serde_json::Value>,
-    /// `seen`, `burn_n` with the depth in Bitcoin blocks, or `final`.
+    /// `seen`, `burn_n` with the depth in Bitcoin blocks, or `final`. Null in a stream: it changes afterwards.
     finality: Option<String>,
 }
 
 impl EventView {
     fn new(row: EventRow, reader: &Reader) -> Self {
+        let finality = reader.finality(true, row.burn_block_height.0);
+        Self::with(row, finality, |bytes| reader.clarity(bytes))
+    }
+
+    /// The event as it is told when it happens: how settled it is changes afterwards.
+    pub(in crate::api) fn told(row: EventRow, render: RenderClarity) -> Self {
+        Self::with(row, None, |bytes| ClarityView::new(bytes, render))
+    }
+
+    fn with(
+        row: EventRow,
+        finality: Option<String>,
+        clarity: impl Fn(&[u8]) -> ClarityView,
+    ) -> Self {
         let kind = EventKind::from_code(row.kind).unwrap_or(EventKind::Other);
         let asset_identifier = match (&row.contract, &row.asset) {
             (Some(contract), Some(asset)) => Some(format!("{contract}::{asset}")),
@@ -79,14 +93,14 @@ impl EventView {
             value: None,
             memo: None,
             other: None,
-            finality: reader.finality(true, row.burn_block_height.0),
+            finality,
         };
         let Some(value) = row.value else { return view };
         match kind {
             EventKind::Contract
             | EventKind::NftTransfer
             | EventKind::NftMint
-            | EventKind::NftBurn => view.value = Some(reader.clarity(&value.0)),
+            | EventKind::NftBurn => view.value = Some(clarity(&value.0)),
             EventKind::Other => {
                 view.other = Some(lenient_json(&String::from_utf8_lossy(&value.0)));
             }
@@ -145,7 +159,7 @@ pub(super) async fn page(
         ("topic" = Option<String>, Query, description = "Printed tuples with this `topic` (or `event`)"),
         ("type" = Option<String>, Query, description = "The node's name of a kind of event, for instance `contract_event`"),
         ("txid" = Option<String>, Query, description = "Events of this transaction"),
-        HeightParams, OrderParams, PageParams,
+        HeightParams, OrderParams, AtBlockParams, PageParams,
     ),
     responses(
         (status = 200, description = "A page of events", body = Page<EventView>),
@@ -156,7 +170,13 @@ pub(super) async fn page(
 )]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Result<Response, Early> {
     let own: &[&str] = &["contract", "topic", "type", "txid"];
-    params.allow(&[own, params::HEIGHTS, params::ORDER, params::PAGE])?;
+    params.allow(&[
+        own,
+        params::HEIGHTS,
+        params::ORDER,
+        params::AT_BLOCK,
+        params::PAGE,
+    ])?;
     let (page_params, heights) = (params.page()?, params.heights()?);
     let contract = params.contract("contract")?;
     let mut filter = EventFilter {
@@ -174,10 +194,13 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
         limit: page_params.limit,
     };
     let mut reader = Reader::open(&state, &params).await?;
+    reader.stand_at(&params).await?;
     if let Some(contract) = contract {
         filter.contract = transaction::principal_id(reader.connection(), contract).await?;
         if filter.contract.is_none() {
-            // No row names it, so nothing of it can have been mirrored.
+            // No row names it, so nothing of it can have been mirrored. A cursor is judged all the same.
+            let cursor = page_params.cursor.as_deref();
+            reader.walk::<EventKey>(cursor, (0, (0, 0))).await?;
             return Ok(reader.page(Vec::<EventView>::new(), None));
         }
     }

@@ -1,18 +1,23 @@
 //! The routes. Those that read the chain are bounded in number and time; health checks are not.
 
+mod audit_log;
 mod blocks;
+mod breaks;
 mod completeness;
 mod coverage;
 mod contracts;
 mod docs;
-mod events;
+pub(super) mod events;
 mod health;
 mod market;
 mod projections;
 mod reorgs;
 mod status;
+mod stream;
 mod sync;
 mod transactions;
+mod webhooks;
+mod why;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,6 +43,7 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
         .routes(routes!(reorgs::list))
         .routes(routes!(completeness::completeness))
         .merge(marketplace())
+        .merge(streams())
 }
 
 /// Routes that read the marketplace.
@@ -46,15 +52,48 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::projects::list))
         .routes(routes!(market::projects::project))
         .routes(routes!(market::timeline::timeline))
+        .routes(routes!(market::milestones::of_project))
+        .routes(routes!(market::milestones::disputes))
+        .routes(routes!(market::milestones::settlements))
+        .routes(routes!(market::people::list))
         .routes(routes!(market::profiles::profile))
         .routes(routes!(market::badges::list))
         .routes(routes!(market::badges::badge))
+        .routes(routes!(market::eligibility::of_user))
+        .routes(routes!(market::leaderboards::board))
+        .routes(routes!(market::leaderboards::proof))
         .routes(routes!(market::governance::actions))
         .routes(routes!(market::governance::action))
         .routes(routes!(market::governance::signers))
         .routes(routes!(market::money::assets))
         .routes(routes!(market::money::treasury))
+        .routes(routes!(market::fees::list))
+        .routes(routes!(market::stats::series))
         .routes(routes!(market::money::settings))
+}
+
+/// Routes that tell of changes as they happen.
+fn streams() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(stream::events))
+        .routes(routes!(stream::websocket))
+}
+
+/// Routes for those who run the service. Each one names the role it wants.
+pub(super) fn administration() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(audit_log::list))
+        .routes(routes!(breaks::list))
+        .routes(routes!(breaks::one))
+        .routes(routes!(breaks::coverage))
+        .routes(routes!(why::why))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::one, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::redrive))
+        .routes(routes!(webhooks::test))
 }
 
 /// Routes that answer under any load.

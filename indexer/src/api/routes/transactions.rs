@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::events;
 use crate::api::error::{ApiError, Early, Problem, Problems};
-use crate::api::params::{self, HeightParams, OrderParams, PageParams, Params};
+use crate::api::params::{self, AtBlockParams, HeightParams, OrderParams, PageParams, Params};
 use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::{Answer, ClarityView, Page, hex, lenient_json};
@@ -141,7 +141,7 @@ impl From<SightingRow> for SightingView {
         ("contract" = Option<String>, Query, description = "Transactions that call or deploy this contract"),
         ("status" = Option<String>, Query, description = "The node's word for the outcome, for instance `success`"),
         ("kind" = Option<String>, Query, description = "What it is, for instance `contract_call`"),
-        HeightParams, OrderParams, PageParams,
+        HeightParams, OrderParams, AtBlockParams, PageParams,
     ),
     responses(
         (status = 200, description = "A page of transactions", body = Page<TransactionView>),
@@ -152,7 +152,13 @@ impl From<SightingRow> for SightingView {
 )]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Result<Response, Early> {
     let own: &[&str] = &["contract", "status", "kind"];
-    params.allow(&[own, params::HEIGHTS, params::ORDER, params::PAGE])?;
+    params.allow(&[
+        own,
+        params::HEIGHTS,
+        params::ORDER,
+        params::AT_BLOCK,
+        params::PAGE,
+    ])?;
     let (page, heights) = (params.page()?, params.heights()?);
     let contract = params.contract("contract")?;
     let mut filter = TransactionFilter {
@@ -166,6 +172,13 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
         limit: page.limit,
     };
     let mut reader = Reader::open(&state, &params).await?;
+    reader.stand_at(&params).await?;
+    let end = if filter.order == Order::Asc {
+        -1
+    } else {
+        i32::MAX
+    };
+    filter.after = reader.walk(page.cursor.as_deref(), (end, end)).await?;
     if let Some(contract) = contract {
         filter.contract = transaction::principal_id(reader.connection(), contract).await?;
         if filter.contract.is_none() {
@@ -173,12 +186,6 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Resul
             return Ok(reader.page(Vec::<TransactionView>::new(), None));
         }
     }
-    let end = if filter.order == Order::Asc {
-        -1
-    } else {
-        i32::MAX
-    };
-    filter.after = reader.walk(page.cursor.as_deref(), (end, end)).await?;
     filter.to = filter.to.min(reader.bound());
     let found = transaction::page(reader.connection(), &filter).await?;
     let next = found.rows.last().filter(|_| found.more).and_then(|row| {

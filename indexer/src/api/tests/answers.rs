@@ -18,7 +18,8 @@ async fn blocks_of_every_fork_are_found_and_told_apart() {
     assert_eq!(
         latest.json["as_of"],
         json!({
-            "index_block_hash": hash("a6"), "height": 6, "burn_height": 108, "finality_height": 2,
+            "index_block_hash": hash("a6"), "height": 6, "time": 1_700_000_006, "finality": "seen",
+            "burn_height": 108, "finality_height": 2,
             "digest": hash("digesta6"), "generation": 0
         })
     );

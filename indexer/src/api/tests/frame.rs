@@ -159,6 +159,12 @@ async fn every_answer_carries_the_headers() {
     let reply = ask(&router, preflight).await;
     assert_eq!(reply.status, 200);
     assert!(reply.header("access-control-allow-methods").contains("GET"));
+    for name in ["authorization", "x-api-key", "last-event-id"] {
+        assert!(
+            reply.header("access-control-allow-headers").contains(name),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! databases may be created) the tests that need one say so and pass.
 
 mod answers;
+mod breaks;
 mod frame;
 mod market;
 mod pages;
@@ -19,6 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tower::ServiceExt as _;
 
+use super::access::{Caller, CallerKind, Role};
 use super::{ApiState, Live, LiveStatus};
 use crate::store::read::connect_options;
 
@@ -59,6 +61,7 @@ pub(super) fn state(pool: PgPool, live: Live) -> ApiState {
 pub(super) struct Bed {
     pub(super) router: Router,
     writer: PgPool,
+    reader: PgPool,
     server: PgConnectOptions,
     name: String,
 }
@@ -116,6 +119,15 @@ pub(super) async fn send(router: &Router, request: Request<Body>) -> Reply {
     }
 }
 
+/// The same API, asked by somebody of this role.
+pub(super) fn known_as(router: &Router, role: Role) -> Router {
+    router.clone().layer(axum::Extension(Caller {
+        role,
+        name: "tester".to_owned(),
+        kind: CallerKind::Key,
+    }))
+}
+
 pub(super) async fn get(router: &Router, path: &str) -> Reply {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
@@ -152,10 +164,11 @@ impl Bed {
             .connect_with(connect_options(options))
             .await
             .unwrap();
-        let router = crate::api::router(state(reader, well()));
+        let router = crate::api::router(state(reader.clone(), well()));
         Some(Self {
             router,
             writer,
+            reader,
             server,
             name,
         })
@@ -179,6 +192,29 @@ impl Bed {
             .unwrap();
     }
 
+    /// Runs a statement as the API's connections do.
+    pub(super) async fn read(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&self.reader)
+            .await
+            .unwrap();
+    }
+
+    /// How to reach the database without the API.
+    pub(super) fn options(&self) -> PgConnectOptions {
+        self.server.clone().database(&self.name)
+    }
+
+    /// Lets the API's connections report what they read: each does so when it is asked to.
+    pub(super) async fn flush_statistics(&self) {
+        for _ in 0..4 {
+            sqlx::raw_sql("select pg_stat_force_next_flush()")
+                .execute(&self.reader)
+                .await
+                .unwrap();
+        }
+    }
+
     /// The other fork becomes canonical: blocks 5 and 6 give way to 5', 6' and 7'.
     pub(super) async fn switch(&self) {
         self.sql("select test_switch()").await;
@@ -191,6 +227,7 @@ impl Bed {
 
     pub(super) async fn finish(self) {
         drop(self.router);
+        self.reader.close().await;
         self.writer.close().await;
         let mut admin = PgConnection::connect_with(&self.server).await.unwrap();
         let statement = format!("drop database if exists {} with (force)", self.name);

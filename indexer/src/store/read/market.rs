@@ -18,7 +18,7 @@ pub use projections::actions::{ActionState, ActionStatus};
 pub use projections::assets::AssetState;
 pub use projections::badges::BadgeState;
 pub use projections::profiles::ProfileState;
-pub use projections::projects::{ProjectState, ProjectStatus};
+pub use projections::projects::{Milestone, MilestoneStatus, ProjectState, ProjectStatus};
 pub use projections::settings::SettingState;
 pub use projections::signers::SignersState;
 pub use projections::treasury::TreasuryState;
@@ -106,7 +106,7 @@ macro_rules! candidates_query {
 
 /// Entities in which someone has a part in a version of any fork or height: all that can match, and some
 /// that do not. None when they are many.
-async fn candidates(
+pub(crate) async fn candidates(
     connection: &mut PgConnection,
     projection: i16,
     (part, who): &(Part, String),
@@ -230,6 +230,8 @@ pub struct TimelineRow {
     pub height: Uint,
     /// Bitcoin height of the block's sortition.
     pub burn_block_height: Uint,
+    /// The block's own time, or its Bitcoin block's before epoch 3.0; Unix seconds.
+    pub time_s: i64,
     /// The transaction.
     pub txid: Hex,
     /// Its position in the block.
@@ -269,7 +271,8 @@ pub async fn timeline(
         TimelineRow,
         r#"
         select b.index_block_hash as "block!: Hex", v.height as "height!: Uint",
-               b.burn_block_height as "burn_block_height!: Uint", t.txid as "txid!: Hex",
+               b.burn_block_height as "burn_block_height!: Uint",
+               coalesce(b.block_time, b.burn_block_time) as "time_s!", t.txid as "txid!: Hex",
                e.tx_index as "tx_index!: Uint", e.ordinal as "ordinal!: Uint",
                v.position as "position!: Ulong", e.value as "value!: Hex"
         from projection_version v

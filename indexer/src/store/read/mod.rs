@@ -5,13 +5,20 @@
 //! only when it plans for the values at hand, hence [`connect_options`].
 
 pub mod block;
+pub mod boards;
 pub mod contract;
 pub mod completeness;
 pub mod event;
+pub mod fees;
 pub mod explain;
 pub mod market;
+pub mod outbox;
+pub mod milestones;
+pub mod people;
 pub mod projection;
+pub mod projects;
 pub mod reorg;
+pub mod series;
 pub mod snapshot;
 pub mod status;
 pub mod sync;
@@ -102,8 +109,17 @@ pub(crate) async fn collect<T>(
     limit: u32,
     bytes_of: impl Fn(&T) -> usize,
 ) -> Result<Rows<T>, sqlx::Error> {
+    collect_within(rows, limit, 8 << 20, bytes_of).await
+}
+
+/// The same with another number of bytes.
+pub(crate) async fn collect_within<T>(
+    rows: impl futures::Stream<Item = Result<T, sqlx::Error>>,
+    limit: u32,
+    most_bytes: usize,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Result<Rows<T>, sqlx::Error> {
     use futures::TryStreamExt as _;
-    const PAGE_BYTES: usize = 8 << 20;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut page = Rows {
         rows: Vec::with_capacity(limit.min(256)),
@@ -113,7 +129,7 @@ pub(crate) async fn collect<T>(
     futures::pin_mut!(rows);
     while let Some(row) = rows.try_next().await? {
         bytes = bytes.saturating_add(bytes_of(&row));
-        let full = page.rows.len() >= limit || (bytes > PAGE_BYTES && !page.rows.is_empty());
+        let full = page.rows.len() >= limit || (bytes > most_bytes && !page.rows.is_empty());
         if full {
             page.more = true;
             break;

@@ -29,6 +29,10 @@ pub struct Tip {
     pub digest: Hex,
     /// Height of the newest Bitcoin block known.
     pub burn_height: u32,
+    /// Height of the Bitcoin block that elected the tip's tenure.
+    pub burn_block_height: u32,
+    /// Its clock, unix seconds: its own time, or its Bitcoin block's before epoch 3.0.
+    pub time: u64,
 }
 
 /// A block that a client named, and whether it is canonical now.
@@ -40,6 +44,10 @@ pub struct BlockAt {
     pub height: Uint,
     /// Digest chain at the block.
     pub digest: Hex,
+    /// Height of the Bitcoin block that elected its tenure.
+    pub burn_block_height: Uint,
+    /// Its clock, unix seconds.
+    pub time: Ulong,
     /// Is it on the canonical chain?
     pub canonical: bool,
 }
@@ -59,7 +67,8 @@ impl Snapshot {
             r#"
             select m.network, m.generation as "generation!: Ulong",
                    b.id as "block_id?", b.index_block_hash as "tip?: Hex", b.height as "height?: Uint",
-                   b.digest as "digest?: Hex",
+                   b.digest as "digest?: Hex", b.burn_block_height as "burn_block_height?: Uint",
+                   coalesce(b.block_time, b.burn_block_time) as "time?: Ulong",
                    greatest((select max(height) from burn_block), b.burn_block_height) as "burn_height?: Uint"
             from mirror m
             left join block b on b.id = m.tip_block_id
@@ -75,16 +84,26 @@ impl Snapshot {
             row.height,
             row.digest,
             row.burn_height,
+            row.burn_block_height,
+            row.time,
         ) {
-            (Some(block_id), Some(id), Some(height), Some(digest), Some(burn_height)) => {
-                Some(Tip {
-                    block_id,
-                    id,
-                    height: height.0,
-                    digest,
-                    burn_height: burn_height.0,
-                })
-            }
+            (
+                Some(block_id),
+                Some(id),
+                Some(height),
+                Some(digest),
+                Some(burn_height),
+                Some(burn_block_height),
+                Some(time),
+            ) => Some(Tip {
+                block_id,
+                id,
+                height: height.0,
+                digest,
+                burn_height: burn_height.0,
+                burn_block_height: burn_block_height.0,
+                time: time.0,
+            }),
             _ => None,
         };
         Ok(Self {
@@ -151,7 +170,8 @@ impl Snapshot {
             BlockAt,
             r#"
             select b.index_block_hash as "id!: Hex", b.height as "height!: Uint", b.digest as "digest!: Hex",
-                   c.block_id is not null as "canonical!"
+                   b.burn_block_height as "burn_block_height!: Uint",
+                   coalesce(b.block_time, b.burn_block_time) as "time!: Ulong", c.block_id is not null as "canonical!"
             from block b
             left join canonical c on c.block_id = b.id
             where b.index_block_hash = $1
@@ -172,7 +192,8 @@ impl Snapshot {
             BlockAt,
             r#"
             select b.index_block_hash as "id!: Hex", b.height as "height!: Uint", b.digest as "digest!: Hex",
-                   true as "canonical!"
+                   b.burn_block_height as "burn_block_height!: Uint",
+                   coalesce(b.block_time, b.burn_block_time) as "time!: Ulong", true as "canonical!"
             from canonical c
             join block b on b.id = c.block_id
             where c.height = $1
@@ -182,6 +203,31 @@ impl Snapshot {
         .fetch_optional(self.connection())
         .await
         .map_err(ReadError::reading("a block"))
+    }
+
+    /// The canonical block with the latest clock that is not later than a time; the highest of several. None
+    /// when the mirror begins later.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn block_by_time(&mut self, seconds: i64) -> Result<Option<BlockAt>, ReadError> {
+        sqlx::query_as!(
+            BlockAt,
+            r#"
+            select b.index_block_hash as "id!: Hex", b.height as "height!: Uint", b.digest as "digest!: Hex",
+                   b.burn_block_height as "burn_block_height!: Uint",
+                   coalesce(b.block_time, b.burn_block_time) as "time!: Ulong", true as "canonical!"
+            from block b
+            join canonical c on c.block_id = b.id
+            where coalesce(b.block_time, b.burn_block_time) <= $1
+            order by coalesce(b.block_time, b.burn_block_time) desc, b.height desc
+            limit 1
+            "#,
+            seconds,
+        )
+        .fetch_optional(self.connection())
+        .await
+        .map_err(ReadError::reading("the block of a time"))
     }
 
     /// The highest canonical block in the ancestry of a block (itself, when it is canonical). None when
@@ -194,19 +240,21 @@ impl Snapshot {
             BlockAt,
             r#"
             with recursive walk as (
-                select b.index_block_hash, b.parent, b.height, b.digest, c.block_id is not null as canonical
+                select b.index_block_hash, b.parent, b.height, b.digest, b.burn_block_height,
+                       coalesce(b.block_time, b.burn_block_time) as time, c.block_id is not null as canonical
                 from block b
                 left join canonical c on c.block_id = b.id
                 where b.index_block_hash = $1
                 union all
-                select b.index_block_hash, b.parent, b.height, b.digest, c.block_id is not null
+                select b.index_block_hash, b.parent, b.height, b.digest, b.burn_block_height,
+                       coalesce(b.block_time, b.burn_block_time), c.block_id is not null
                 from walk w
                 join block b on b.index_block_hash = w.parent
                 left join canonical c on c.block_id = b.id
                 where not w.canonical
             )
             select index_block_hash as "id!: Hex", height as "height!: Uint", digest as "digest!: Hex",
-                   canonical as "canonical!"
+                   burn_block_height as "burn_block_height!: Uint", time as "time!: Ulong", canonical as "canonical!"
             from walk
             where canonical
             "#,

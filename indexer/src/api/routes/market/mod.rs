@@ -1,10 +1,16 @@
 //! The marketplace, typed: what the contracts' projections hold, by the names that people ask for.
 
 pub(super) mod badges;
+pub(super) mod eligibility;
+pub(super) mod fees;
 pub(super) mod governance;
+pub(super) mod leaderboards;
+pub(super) mod milestones;
 pub(super) mod money;
+pub(super) mod people;
 pub(super) mod profiles;
 pub(super) mod projects;
+pub(super) mod stats;
 pub(super) mod timeline;
 
 use axum::response::Response;
@@ -17,7 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::error::{ApiError, Early, ErrorCode};
 use crate::api::params::{self, Params};
 use crate::api::reader::Reader;
-use crate::store::read::market::{self, Known, NumberedFilter};
+use crate::store::read::market::{self, Known};
 use crate::store::read::projection::{self, EntityFilter, VersionRow};
 use crate::store::read::{Rows, Ulong};
 
@@ -34,7 +40,7 @@ pub(super) struct ContractParams {
 }
 
 /// What made a state so.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Changed {
     /// The block with the last change.
     index_block_hash: String,
@@ -106,7 +112,7 @@ fn name_of(contract: &str) -> &str {
 }
 
 /// `contract`, which must be one of this name.
-fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, ApiError> {
+pub(super) fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, ApiError> {
     let contract = params.contract("contract")?;
     match contract {
         Some(id) if name_of(id) != name => Err(ApiError::parameter(
@@ -120,7 +126,7 @@ fn contract_of<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Ap
 
 /// The one contract that a request is about: the one it names, or the only one of the name. None when
 /// there is none on the block where the reader stands.
-async fn deployment(
+pub(super) async fn deployment(
     reader: &mut Reader,
     contract: Option<&str>,
     name: &str,
@@ -146,7 +152,7 @@ async fn deployment(
 }
 
 /// A number from a path or a filter, as entities' names have it.
-fn number(name: &str, given: &str) -> Result<u128, ApiError> {
+pub(super) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
     given
         .parse()
         .ok()
@@ -155,6 +161,23 @@ fn number(name: &str, given: &str) -> Result<u128, ApiError> {
             let expected = format!("a whole number from 0 to {}", u128::MAX);
             ApiError::parameter(name, given, expected)
         })
+}
+
+/// The asset of a filter, as states name it.
+fn asset(params: &Params) -> Result<Option<String>, ApiError> {
+    match params.get("asset") {
+        Some(given) if given.eq_ignore_ascii_case("stx") => Ok(Some("STX".to_owned())),
+        None => Ok(None),
+        Some(given) => params::contract("asset", given)
+            .map(|id| Some(id.to_owned()))
+            .map_err(|_| {
+                ApiError::parameter(
+                    "asset",
+                    given,
+                    "`stx`, or the id of a token's contract: ADDRESS.name",
+                )
+            }),
+    }
 }
 
 /// A principal from a path or a filter, spelled as the chain spells it.
@@ -200,21 +223,6 @@ fn containing(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -
     (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
-/// Answers with a page of numbered entities. The filter's place and bound are filled in here.
-async fn numbered_page<T: DeserializeOwned + Serialize>(
-    mut reader: Reader,
-    params: &Params,
-    mut filter: NumberedFilter,
-) -> Result<Response, Early> {
-    let page = params.page()?;
-    reader.stand_at(params).await?;
-    filter.after = reader.walk(page.cursor.as_deref(), String::new()).await?;
-    filter.at = reader.bound();
-    filter.limit = page.limit;
-    let found = market::numbered(reader.connection(), &filter).await?;
-    finish(reader, found, Stated::<T>::new)
-}
-
 /// Answers with a page of entities by name. The filter's place and bound are filled in here.
 async fn named_page<V: Serialize>(
     mut reader: Reader,
@@ -257,22 +265,31 @@ async fn state_of(
     Ok(rows.pop())
 }
 
+/// The state of `CONTRACT/NUMBER` on the block where the reader stands; `what` names the kind of thing.
+async fn numbered_row(
+    reader: &mut Reader,
+    projection: Known,
+    (contract, name): (Option<&str>, &str),
+    (what, id): (&str, u128),
+) -> Result<VersionRow, Early> {
+    let missing = || ApiError::not_found(format!("there is no {what} {id} at this block"));
+    let contract = deployment(reader, contract, name)
+        .await?
+        .ok_or_else(missing)?;
+    let row = state_of(reader, projection, format!("{contract}/{id}")).await?;
+    Ok(row.ok_or_else(missing)?)
+}
+
 /// The answer to a request for `CONTRACT/NUMBER`; `what` names the kind of thing.
 async fn numbered_one<T: DeserializeOwned + Serialize>(
     mut reader: Reader,
     params: &Params,
     projection: Known,
-    (contract, name): (Option<&str>, &str),
-    (what, id): (&str, u128),
+    whose: (Option<&str>, &str),
+    what: (&str, u128),
 ) -> Result<Response, Early> {
     reader.stand_at(params).await?;
-    let missing = || ApiError::not_found(format!("there is no {what} {id} at this block"));
-    let contract = deployment(&mut reader, contract, name)
-        .await?
-        .ok_or_else(missing)?;
-    let row = state_of(&mut reader, projection, format!("{contract}/{id}"))
-        .await?
-        .ok_or_else(missing)?;
+    let row = numbered_row(&mut reader, projection, whose, what).await?;
     let view = Stated::<T>::new(&row, &reader)?;
     Ok(reader.answer(view))
 }

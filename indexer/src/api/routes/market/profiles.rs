@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use stxworx_clarity::events::badges::BadgesEvent;
 use stxworx_clarity::events::data::DataEvent;
+use stxworx_clarity::events::logic::LogicEvent;
 use utoipa::ToSchema;
 
 use super::{Changed, ContractParams, Stated, contract_of, deployment, principal, state_of, typed};
@@ -15,8 +16,9 @@ use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::Answer;
 use crate::store::read::market::{
-    self, BADGES, BadgeState, NumberedFilter, PROFILES, Part, ProfileState,
+    self, BADGES, BadgeState, NumberedFilter, PROFILES, Part, ProfileState, ProjectStatus,
 };
+use crate::store::read::people;
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,8 +31,22 @@ struct ProfileView {
     badges: Vec<Stated<BadgeState>>,
     /// Are there more? /v1/badges has them all.
     more_badges: bool,
+    /// Projects by part and status, of the escrow's contract with the same address; of the first 10000.
+    projects: Vec<ProjectCount>,
     /// What made the profile so; badges aside.
     changed: Changed,
+}
+
+/// How many projects a user has.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProjectCount {
+    /// `client` or `freelancer`.
+    part: String,
+    /// Where they stand.
+    #[schema(value_type = ProjectStatus)]
+    status: String,
+    /// How many.
+    count: u64,
 }
 
 /// One user: profile, statistics, earnings, ratings, and the badges held.
@@ -73,6 +89,9 @@ pub(in crate::api::routes) async fn profile(
         ..NumberedFilter::default()
     };
     let found = market::numbered(reader.connection(), &filter).await?;
+    let escrow = format!("{address}.{}", LogicEvent::CONTRACT);
+    let at = reader.bound();
+    let counts = people::project_counts(reader.connection(), &escrow, &user, at).await?;
     let badges: Result<Vec<_>, _> = found
         .rows
         .iter()
@@ -82,6 +101,14 @@ pub(in crate::api::routes) async fn profile(
         state: typed(&row.state)?,
         badges: badges?,
         more_badges: found.more,
+        projects: counts
+            .into_iter()
+            .map(|row| ProjectCount {
+                part: row.part,
+                status: row.status,
+                count: row.count.try_into().unwrap_or_default(),
+            })
+            .collect(),
         changed: Changed::new(&row, &reader),
         contract,
     };

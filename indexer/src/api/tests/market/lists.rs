@@ -11,7 +11,7 @@ use super::{fair, ids};
 use crate::project::market::testing::contract;
 
 /// Every list, with what tells its rows apart.
-const LISTS: [(&str, &str, usize); 7] = [
+const LISTS: [(&str, &str, usize); 16] = [
     ("/v1/projects?", "id", 13),
     ("/v1/badges?", "id", 3),
     ("/v1/governance/actions?", "id", 2),
@@ -19,6 +19,15 @@ const LISTS: [(&str, &str, usize); 7] = [
     ("/v1/assets?", "asset", 2),
     ("/v1/treasury?", "treasury", 2),
     ("/v1/settings?", "topic", 6),
+    ("/v1/projects?sort=opened&", "id", 13),
+    ("/v1/projects?sort=opened&order=asc&", "id", 13),
+    ("/v1/projects?sort=updated&", "id", 13),
+    ("/v1/projects?sort=updated&order=asc&", "id", 13),
+    ("/v1/projects?sort=total&", "id", 13),
+    ("/v1/projects?order=desc&", "id", 13),
+    ("/v1/settlements?", "project", 2),
+    ("/v1/profiles?", "user", 1),
+    ("/v1/treasury/fees?", "m", 2),
 ];
 
 #[tokio::test]

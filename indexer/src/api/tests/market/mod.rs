@@ -3,6 +3,9 @@
 mod lists;
 mod mirror;
 mod one;
+mod orders;
+mod plans;
+mod resources;
 pub(super) mod seed;
 
 use super::{Bed, Reply};

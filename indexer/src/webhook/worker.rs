@@ -1,0 +1,387 @@
+//! One webhook, from line to line.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::send::{Attempt, Letter};
+use super::sign;
+use crate::api::stream::filter::Filter;
+use crate::api::stream::frame::Part;
+use crate::api::stream::position::Position;
+use crate::api::stream::source::{Source, SourceError, Standing, depth_of};
+use crate::retry::Backoff;
+use crate::store::StoreError;
+use crate::store::webhook::delivery::{self, DeliveryRow, Ended, Key};
+use crate::store::webhook::{self as store, WebhookRow};
+
+/// Lines read at once.
+const PAGE: usize = 16;
+/// Deliveries looked at together: the one in order, tests, and dead letters that are sent again.
+const OPEN: i64 = 16;
+
+/// Why a worker cannot go on for now.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("the webhook's row says {0:?}, which this version does not understand")]
+    Unknown(String),
+}
+
+/// What is to be done next.
+enum Next {
+    /// Look again at once.
+    Again,
+    /// Nothing before this time or the next notice.
+    Wait(Duration),
+    /// The lease is lost, or the webhook is gone or stopped.
+    Over,
+}
+
+/// The worker of one webhook.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    row: WebhookRow,
+    standing: Option<Standing>,
+    /// The part that was rendered last, because it is sent next.
+    at_hand: Option<(Key, Vec<u8>)>,
+}
+
+/// How long is waited without a notice.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, row: WebhookRow) -> Self {
+        Self {
+            shared,
+            row,
+            standing: None,
+            at_hand: None,
+        }
+    }
+
+    /// Works until stopped; a letter under way is waited for.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut notices = self.shared.streams.notices();
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            notices.mark_unchanged();
+            let pause = match self.step().await {
+                Ok(Next::Again) => {
+                    backoff.reset();
+                    continue;
+                }
+                Ok(Next::Wait(pause)) => {
+                    backoff.reset();
+                    pause
+                }
+                Ok(Next::Over) => return,
+                Err(error) => {
+                    let webhook = self.row.id;
+                    let error = crate::error_chain(&error).to_string();
+                    tracing::warn!(webhook, error, "a webhook waits");
+                    self.standing = None;
+                    backoff.next_delay()
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = notices.changed() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn source(&self) -> Result<(Source, Filter), WorkError> {
+        let name = &self.row.min_finality;
+        let depth = depth_of(name, self.shared.streams.final_depth)
+            .ok_or_else(|| WorkError::Unknown(name.clone()))?;
+        let filter = serde_json::from_value(self.row.filter.clone())
+            .map_err(|_| WorkError::Unknown(self.row.filter.to_string()))?;
+        Ok((self.shared.streams.source(depth), filter))
+    }
+
+    async fn step(&mut self) -> Result<Next, WorkError> {
+        let open = delivery::open(&self.shared.pool, self.row.id, OPEN).await?;
+        let mut soonest = LOOK;
+        let mut in_order = false;
+        for one in open {
+            in_order |= one.is_in_order();
+            if one.due_in_ms > 0 {
+                let due = u64::try_from(one.due_in_ms).unwrap_or(u64::MAX);
+                soonest = soonest.min(Duration::from_millis(due));
+                continue;
+            }
+            return self.deliver(&one).await;
+        }
+        if in_order {
+            return Ok(Next::Wait(soonest));
+        }
+        match self.advance().await {
+            Err(WorkError::Source(SourceError::Gone)) => self.reset().await,
+            Ok(Next::Wait(_)) => Ok(Next::Wait(soonest)),
+            other => other,
+        }
+    }
+
+    /// Goes on to the next part that passes the filter, and notes it as a delivery.
+    async fn advance(&mut self) -> Result<Next, WorkError> {
+        let (source, filter) = self.source()?;
+        let mut standing = match self.standing.take() {
+            Some(standing) => standing,
+            None => {
+                // As the database has it: whatever ended since moved it.
+                let position = self.stored_position().await?;
+                let Some(position) = position else {
+                    return Ok(Next::Over);
+                };
+                source.resume(position).await?.0
+            }
+        };
+        let lines = source.behind(&standing, PAGE).await?;
+        if lines.is_empty() {
+            self.standing = Some(standing);
+            return Ok(Next::Wait(LOOK));
+        }
+        let began = standing.position;
+        for line in lines {
+            let told = if line.id.0 == began.line {
+                began.part
+            } else {
+                0
+            };
+            let mut parts = source.parts(line);
+            while let Some(part) = parts.next().await.map_err(SourceError::from)? {
+                if part.number <= told {
+                    continue;
+                }
+                if !standing.take(&part) {
+                    return Err(SourceError::Gone.into());
+                }
+                if let Some(frame) = part.render(&filter) {
+                    self.standing = Some(standing);
+                    return self.note(&part, frame.json.to_vec()).await;
+                }
+            }
+        }
+        let position = standing.position.to_string();
+        self.standing = Some(standing);
+        let (pool, epoch) = (&self.shared.pool, self.shared.epoch);
+        let passed = delivery::pass(pool, epoch, self.row.id, &position).await?;
+        Ok(if passed { Next::Again } else { Next::Over })
+    }
+
+    async fn note(&mut self, part: &Part, body: Vec<u8>) -> Result<Next, WorkError> {
+        let key = Key {
+            webhook: self.row.id,
+            line: i64::try_from(part.position.line).unwrap_or(i64::MAX),
+            part: i32::try_from(part.number).unwrap_or(i32::MAX),
+        };
+        let position = part.position.to_string();
+        let (pool, epoch) = (&self.shared.pool, self.shared.epoch);
+        if !delivery::begin(pool, epoch, key, &position).await? {
+            return Ok(Next::Over);
+        }
+        self.at_hand = Some((key, body));
+        Ok(Next::Again)
+    }
+
+    async fn stored_position(&mut self) -> Result<Option<Position>, WorkError> {
+        let mut tx = crate::store::begin(&self.shared.pool, "begin")
+            .await
+            .map_err(StoreError::db("read a webhook"))?;
+        let Some(row) = store::one(&mut tx, self.row.id).await? else {
+            return Ok(None);
+        };
+        self.row.resets = row.resets;
+        // What cannot be read is no place of this mirror.
+        row.position
+            .parse()
+            .map(Some)
+            .map_err(|_| SourceError::Gone.into())
+    }
+
+    /// The mirror is not the one that was told of.
+    async fn reset(&mut self) -> Result<Next, WorkError> {
+        let webhook = self.row.id;
+        tracing::warn!(
+            webhook,
+            "the mirror was made anew; a webhook is told so, and begins anew"
+        );
+        self.standing = None;
+        self.at_hand = None;
+        let done = delivery::reset(&self.shared.pool, self.shared.epoch, webhook).await?;
+        if done {
+            self.shared.metrics.resets.inc();
+        }
+        // The row's number of resets is read anew with its position.
+        self.row.resets = self.row.resets.saturating_add(1);
+        Ok(if done { Next::Again } else { Next::Over })
+    }
+
+    /// The id of what a delivery tells: the same for every attempt.
+    fn event_id(&self, one: &DeliveryRow) -> String {
+        event_id(self.row.id, self.row.resets, one)
+    }
+
+    /// The frame of a delivery; none when its line is not there any more.
+    async fn frame(&mut self, one: &DeliveryRow) -> Result<Option<Vec<u8>>, WorkError> {
+        if let Some((key, body)) = &self.at_hand
+            && *key == one.key()
+        {
+            return Ok(Some(body.clone()));
+        }
+        let (source, filter) = self.source()?;
+        let Ok(position) = one.position.parse::<Position>() else {
+            return Ok(None);
+        };
+        let line = match source.line(position).await {
+            Ok(line) => line,
+            Err(SourceError::Gone) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut parts = source.parts(line);
+        while let Some(part) = parts.next().await.map_err(SourceError::from)? {
+            if i32::try_from(part.number) == Ok(one.part) {
+                // The filter may have been changed since: then the frame is what is left of it.
+                let told = part.render(&filter).or_else(|| {
+                    let open = Filter {
+                        empty: true,
+                        ..filter.clone()
+                    };
+                    part.render(&open)
+                });
+                return Ok(told.map(|frame| frame.json.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn deliver(&mut self, one: &DeliveryRow) -> Result<Next, WorkError> {
+        let (event, data) = match one.kind.as_str() {
+            "frame" => match self.frame(one).await? {
+                Some(frame) => ("frame", frame),
+                None if one.is_in_order() => return self.reset().await,
+                None => {
+                    let error =
+                        "its line is not there any more: the mirror was made anew".to_owned();
+                    return self.set_aside(one, None, error).await;
+                }
+            },
+            "reset" => ("reset", b"null".to_vec()),
+            _ => ("test", b"null".to_vec()),
+        };
+        let event_id = self.event_id(one);
+        let mut body = format!(
+            "{{\"id\":\"{event_id}\",\"webhook\":{},\"event\":\"{event}\",\"data\":",
+            self.row.id
+        )
+        .into_bytes();
+        body.extend_from_slice(&data);
+        body.push(b'}');
+        let attempt = self.send(one, &event_id, body).await?;
+        self.shared
+            .metrics
+            .attempts
+            .with_label_values(&[attempt.outcome])
+            .inc();
+        self.conclude(one, attempt).await
+    }
+
+    async fn send(
+        &self,
+        one: &DeliveryRow,
+        event_id: &str,
+        body: Vec<u8>,
+    ) -> Result<Attempt, WorkError> {
+        let secrets = store::secrets(&self.shared.pool, self.row.id).await?;
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let signature = sign::header(&secrets, now.as_secs(), &body);
+        let _slot = self.shared.slots.acquire().await;
+        let letter = Letter {
+            url: &self.row.url,
+            event_id,
+            attempt: one.attempts.saturating_add(1),
+            signature: &signature,
+            body,
+        };
+        Ok(self.shared.sender.send(letter).await)
+    }
+
+    async fn conclude(&mut self, one: &DeliveryRow, attempt: Attempt) -> Result<Next, WorkError> {
+        let code = attempt.code.map(i32::from);
+        let ended = match (attempt.error, code) {
+            (None, Some(code)) => Ended::Delivered { code },
+            (error, code) => {
+                let error = error.unwrap_or_default();
+                // A test is asked for again by whoever wants to know.
+                let last =
+                    one.attempts.saturating_add(1) >= self.row.max_attempts || one.kind == "test";
+                if last {
+                    return self.set_aside(one, code, error).await;
+                }
+                Ended::Failed {
+                    code,
+                    error,
+                    again_in: self.pause(one.attempts),
+                }
+            }
+        };
+        self.end(one, &ended).await
+    }
+
+    async fn set_aside(
+        &mut self,
+        one: &DeliveryRow,
+        code: Option<i32>,
+        error: String,
+    ) -> Result<Next, WorkError> {
+        self.shared.metrics.dead.inc();
+        // A receiver who does not know that all begins anew must not be told what follows.
+        let pause = one.is_in_order() && (self.row.on_failure == "pause" || one.kind == "reset");
+        let (webhook, line, part) = (one.webhook_id, one.line, one.part);
+        tracing::warn!(webhook, line, part, pause, error, "a delivery was given up");
+        let over = self.end(one, &Ended::Dead { code, error, pause }).await?;
+        Ok(if pause { Next::Over } else { over })
+    }
+
+    async fn end(&mut self, one: &DeliveryRow, ended: &Ended) -> Result<Next, WorkError> {
+        let noted = delivery::end(&self.shared.pool, self.shared.epoch, one, ended).await?;
+        if !matches!(ended, Ended::Failed { .. }) {
+            self.at_hand = None;
+            let stands = self.standing.as_ref().map(|s| s.position.to_string());
+            if one.is_in_order() && stands.as_deref() != Some(one.position.as_str()) {
+                self.standing = None;
+            }
+        }
+        Ok(if noted { Next::Again } else { Next::Over })
+    }
+
+    /// The pause after so many failures: growing, and never quite the same.
+    fn pause(&self, failures: i32) -> Duration {
+        let settings = &self.shared.settings;
+        let mut backoff = Backoff::between(settings.first_pause, settings.longest_pause);
+        let mut pause = backoff.next_delay();
+        for _ in 0..failures.min(30) {
+            pause = backoff.next_delay();
+        }
+        pause
+    }
+}
+
+/// The id of what a delivery tells: webhook, line and part; and how often all began anew, since what is told again
+/// after that is news.
+pub fn event_id(webhook: i64, resets: i32, one: &DeliveryRow) -> String {
+    match one.kind.as_str() {
+        "test" => format!("w{webhook}-test-{}", one.part),
+        "reset" => format!("w{webhook}-reset-{}", one.part),
+        _ => format!("w{webhook}.{resets}-{}.{}", one.line, one.part),
+    }
+}

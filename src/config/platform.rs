@@ -1,0 +1,155 @@
+//! The platform that is compared with the chain.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use stxworx_clarity::codec::ContractId;
+use stxworx_reconciler::anchor::Window;
+use stxworx_reconciler::breaks::{Policy, Windows};
+use stxworx_reconciler::engine::Settings;
+use stxworx_reconciler::engine::daemon::Pauses;
+use stxworx_reconciler::platform::postgres::PlatformSource;
+
+use super::ConfigError;
+use super::load::Values;
+
+/// How the platform is compared. Holds a secret: its database's URL.
+#[derive(Debug, Clone)]
+pub struct PlatformConfig {
+    /// What the engine is told.
+    pub settings: Settings,
+    /// How often.
+    pub pauses: Pauses,
+}
+
+impl PlatformConfig {
+    /// For a platform at this address that lives as fast as a devnet: differences get seconds.
+    pub fn hurried(
+        url: String,
+        assets: BTreeMap<String, String>,
+        finality_burn_blocks: u32,
+    ) -> Self {
+        let window = |burn_blocks| Window {
+            burn_blocks,
+            seconds: 3,
+        };
+        Self {
+            settings: Settings {
+                source: PlatformSource {
+                    url,
+                    projects_query: String::new(),
+                    statement_timeout: Duration::from_secs(10),
+                },
+                contract: None,
+                assets,
+                finality_burn_blocks,
+                policy: Policy {
+                    windows: Windows {
+                        platform_behind: window(1),
+                        platform_ahead: window(2),
+                        ..Windows::default()
+                    },
+                    ..Policy::default()
+                },
+                open_limit: 1_000,
+                incremental_limit: 10_000,
+            },
+            pauses: Pauses {
+                incremental: Duration::from_secs(1),
+                sweep: Duration::from_secs(15),
+            },
+        }
+    }
+}
+
+/// A day.
+const DAY_MS: u64 = 86_400_000;
+
+pub(super) fn read(
+    values: &Values,
+    finality_burn_blocks: u32,
+) -> Result<Option<PlatformConfig>, ConfigError> {
+    let url = values.text("platform.url")?;
+    if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let expected = "postgres://USER@HOST/DATABASE, or empty for no reconciliation";
+        return Err(values.invalid("platform.url", expected));
+    }
+    let ms = |key, min, max| values.integer(key, min, max).map(Duration::from_millis);
+    let contract = values.text("platform.contract")?;
+    if !contract.is_empty() && contract.parse::<ContractId>().is_err() {
+        let expected = "a contract id like ST….freelance-logic, or empty for the only one";
+        return Err(values.invalid("platform.contract", expected));
+    }
+    let settings = Settings {
+        source: PlatformSource {
+            url: url.clone(),
+            projects_query: values.text("platform.projects_query")?,
+            statement_timeout: ms("platform.statement_timeout_ms", 100, DAY_MS)?,
+        },
+        contract: Some(contract).filter(|id| !id.is_empty()),
+        assets: assets(values)?,
+        finality_burn_blocks,
+        policy: policy(values)?,
+        open_limit: size(values, "platform.open_limit", 1_000_000)?,
+        incremental_limit: size(values, "platform.incremental_limit", 100_000)?,
+    };
+    let pauses = Pauses {
+        incremental: ms("platform.pause_ms", 100, DAY_MS)?,
+        sweep: ms("platform.sweep_pause_ms", 100, 30 * DAY_MS)?,
+    };
+    Ok((!url.is_empty()).then_some(PlatformConfig { settings, pauses }))
+}
+
+fn size(values: &Values, key: &'static str, max: u64) -> Result<usize, ConfigError> {
+    let number: u32 = values.integer(key, 1, max)?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn assets(values: &Values) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut assets = BTreeMap::new();
+    for item in values.list("platform.assets")? {
+        let refuse = || {
+            let expected = "NAME=CONTRACT, for instance sBTC=ST….sbtc-token";
+            values.invalid_item("platform.assets", &item, expected)
+        };
+        let (name, asset) = item.split_once('=').ok_or_else(refuse)?;
+        let known = asset == "STX" || asset.parse::<ContractId>().is_ok();
+        if name.is_empty() || !known {
+            return Err(refuse());
+        }
+        assets.insert(name.to_owned(), asset.to_owned());
+    }
+    Ok(assets)
+}
+
+fn policy(values: &Values) -> Result<Policy, ConfigError> {
+    let window = |blocks, seconds| {
+        Ok::<_, ConfigError>(Window {
+            burn_blocks: values.integer(blocks, 0, 1_000_000)?,
+            seconds: values.integer(seconds, 0, u64::from(u32::MAX))?,
+        })
+    };
+    let mut amounts = BTreeMap::new();
+    for item in values.list("platform.severe_amounts")? {
+        let refuse = || {
+            let expected =
+                "ASSET=HIGH:CRITICAL in base units, for instance STX=1000000000:100000000000";
+            values.invalid_item("platform.severe_amounts", &item, expected)
+        };
+        let (asset, limits) = item.split_once('=').ok_or_else(refuse)?;
+        let (high, critical) = limits.split_once(':').ok_or_else(refuse)?;
+        let units = |text: &str| text.parse::<u128>().map_err(|_| refuse());
+        amounts.insert(asset.to_owned(), (units(high)?, units(critical)?));
+    }
+    Ok(Policy {
+        windows: Windows {
+            platform_behind: window("platform.behind_burn_blocks", "platform.behind_seconds")?,
+            platform_ahead: window("platform.ahead_burn_blocks", "platform.ahead_seconds")?,
+            ..Windows::default()
+        },
+        sightings: values.integer("platform.sightings", 1, 1_000)?,
+        passes: values.integer("platform.passes", 1, 1_000)?,
+        age_step_burn_blocks: values.integer("platform.age_step_burn_blocks", 1, 1_000_000)?,
+        amounts,
+    })
+}

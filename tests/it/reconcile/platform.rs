@@ -1,0 +1,168 @@
+//! A platform's database in the seed's schema, as a backend without fault would have filled it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use stxworx_reconciler::anchor::Window;
+use stxworx_reconciler::breaks::{Policy, Windows};
+use stxworx_reconciler::engine::Settings;
+use stxworx_reconciler::platform::postgres::PlatformSource;
+
+use crate::support::db::TestDb;
+
+/// The seed's table of projects, with amounts as wide as they have to be.
+const SCHEMA: &str = "
+    create table projects (
+        id text primary key, on_chain_id bigint, tx_id text, client_address text, freelancer_address text,
+        total_amount numeric, token_type text, status text, description text,
+        milestone_1_amount numeric, milestone_1_funded boolean, milestone_1_complete boolean, milestone_1_released boolean,
+        milestone_2_amount numeric, milestone_2_funded boolean, milestone_2_complete boolean, milestone_2_released boolean,
+        milestone_3_amount numeric, milestone_3_funded boolean, milestone_3_complete boolean, milestone_3_released boolean,
+        milestone_4_amount numeric, milestone_4_funded boolean, milestone_4_complete boolean, milestone_4_released boolean,
+        updated_at timestamptz not null default clock_timestamp()
+    );
+    create function touched() returns trigger language plpgsql as
+        $$ begin new.updated_at = clock_timestamp(); return new; end $$;
+    create trigger touched before update on projects for each row execute function touched();";
+
+/// A query for projects with more milestones than the seed's schema has: those of the contract's own ten.
+const MORE: [u32; 6] = [5, 6, 7, 8, 9, 10];
+
+/// The platform.
+pub struct Backend {
+    pub db: TestDb,
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// What the platform writes for a project of the mirror.
+fn values(state: &Json) -> BTreeMap<String, String> {
+    let text = |name: &str| state[name].as_str().unwrap().to_owned();
+    let mut row = BTreeMap::from([
+        ("on_chain_id".to_owned(), state["id"].to_string()),
+        ("client_address".to_owned(), quoted(&text("client"))),
+        ("freelancer_address".to_owned(), quoted(&text("freelancer"))),
+        ("total_amount".to_owned(), text("total")),
+        ("token_type".to_owned(), quoted(&text("asset"))),
+    ]);
+    let milestones = state["milestones"].as_array().unwrap();
+    let any = |wanted: &str| milestones.iter().any(|m| m["status"] == wanted);
+    let status = match state["status"].as_str().unwrap() {
+        "active" if any("disputed") => "DISPUTED",
+        "active" if any("submitted") => "UNDER_REVIEW",
+        other => &other.to_uppercase(),
+    };
+    row.insert("status".to_owned(), quoted(status));
+    // Another fork's project of the same number may have had more of them.
+    for m in 1..=10 {
+        for part in ["amount", "funded", "complete", "released"] {
+            row.insert(format!("milestone_{m}_{part}"), "null".to_owned());
+        }
+    }
+    for it in milestones {
+        let m = &it["m"];
+        let released = it["status"] == "released";
+        let complete = released || it["status"] == "submitted" || it["status"] == "disputed";
+        let mut set = |part: &str, value: String| {
+            row.insert(format!("milestone_{m}_{part}"), value);
+        };
+        set("amount", it["amount"].as_str().unwrap().to_owned());
+        set("funded", "true".to_owned());
+        set("complete", complete.to_string());
+        set("released", released.to_string());
+    }
+    row
+}
+
+impl Backend {
+    pub async fn new() -> Self {
+        let db = TestDb::empty().await;
+        db.sql(SCHEMA).await;
+        for m in MORE {
+            db.sql(format!(
+                "alter table projects add milestone_{m}_amount numeric, add milestone_{m}_funded boolean,
+                     add milestone_{m}_complete boolean, add milestone_{m}_released boolean"
+            ))
+            .await;
+        }
+        Self { db }
+    }
+
+    /// All columns by the names that are compared.
+    pub fn query() -> String {
+        let mut query = "select id as key, on_chain_id, tx_id, client_address as client, freelancer_address as freelancer,
+                             total_amount as total, token_type as asset, status, updated_at"
+            .to_owned();
+        for m in 1..=10 {
+            for part in ["amount", "funded", "complete", "released"] {
+                query.push_str(&format!(", milestone_{m}_{part}"));
+            }
+        }
+        query + " from projects"
+    }
+
+    /// Brings every project of the mirror to where it stands, and forgets those that a fork took away.
+    pub async fn follow(&self, mirror: &TestDb) {
+        let states = mirror
+            .text(
+                "select coalesce(jsonb_agg(v.state order by k.entity), '[]')::text from projection_current k
+                 join projection_version v on v.id = k.version_id where k.projection = 10",
+            )
+            .await
+            .unwrap();
+        let states: Vec<Json> = serde_json::from_str(&states).unwrap();
+        let mut statements = String::new();
+        let mut ids = vec!["-1".to_owned()];
+        for state in &states {
+            let row = values(state);
+            ids.push(state["id"].to_string());
+            let names: Vec<_> = row.keys().cloned().collect();
+            let these: Vec<_> = row.values().cloned().collect();
+            let (names, these) = (names.join(", "), these.join(", "));
+            let id = format!("p{}", state["id"]);
+            statements.push_str(&format!(
+                "insert into projects (id, {names}) values ('{id}', {these})
+                 on conflict (id) do update set ({names}) = row({these})
+                 where row({}) is distinct from row({these});\n",
+                row.keys()
+                    .map(|n| format!("projects.{n}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+        }
+        statements.push_str(&format!(
+            "delete from projects where id like 'p%' and on_chain_id not in ({});",
+            ids.join(",")
+        ));
+        self.db.sql(statements).await;
+    }
+
+    /// What the engine is told, with windows of no time: two sightings open, two passes at final blocks end.
+    pub fn settings(&self) -> Settings {
+        let none = Window::NONE;
+        Settings {
+            source: PlatformSource {
+                url: self.db.url.clone(),
+                projects_query: Self::query(),
+                statement_timeout: Duration::from_secs(60),
+            },
+            contract: None,
+            assets: BTreeMap::new(),
+            finality_burn_blocks: 1,
+            policy: Policy {
+                windows: Windows {
+                    platform_behind: none,
+                    platform_ahead: none,
+                    badge_pending: none,
+                    unattributed: none,
+                },
+                ..Policy::default()
+            },
+            open_limit: 200,
+            incremental_limit: 10_000,
+        }
+    }
+}
