@@ -32,6 +32,10 @@ test: setup ## Run all tests
 contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node 20 and npm)
 	@scripts/contracts-js
 
+.PHONY: ledger-export
+ledger-export: setup ## Hold the books against hledger and beancount, with balances from a devnet's node
+	@scripts/ledger-export
+
 .PHONY: schemathesis
 schemathesis: setup ## Compare the running API with its description, on generated requests (needs python 3.10)
 	@scripts/schemathesis

@@ -76,6 +76,9 @@ enum Command {
     Reindex(ReindexArgs),
     /// Say where a state comes from: each field from its event, block, payload and source.
     Explain(ExplainArgs),
+    /// The DAO's books: balances, journal, statements, closed periods, proofs and exports.
+    #[command(subcommand)]
+    Ledger(commands::ledger::LedgerCommand),
     /// Compare the platform's database with the chain, and follow every difference until it is gone.
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
@@ -404,6 +407,7 @@ async fn dispatch(
         Command::Gaps(args) => commands::gaps::gaps(config, args.output).await,
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
+        Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
         Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,

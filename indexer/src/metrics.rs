@@ -15,6 +15,7 @@ use prometheus::{
 use crate::api::stream::metrics::StreamMetrics;
 use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
+use crate::store::ledger::metrics::LedgerMetrics;
 use crate::webhook::metrics::WebhookMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
@@ -122,6 +123,8 @@ pub struct Metrics {
     pub lease_changes: IntCounterVec,
     /// Of the sources that are asked.
     pub sources: SourceMetrics,
+    /// The books.
+    pub ledger: LedgerMetrics,
     /// Of the stream.
     pub streams: StreamMetrics,
     /// Of the webhooks.
@@ -309,6 +312,7 @@ impl Metrics {
                 "what",
             )?,
             sources: SourceMetrics::new(&registry)?,
+            ledger: LedgerMetrics::new(&registry)?,
             streams: StreamMetrics::new(&registry)?,
             webhooks: WebhookMetrics::new(&registry)?,
             reconcile: ReconcileMetrics::new(&registry)?,

@@ -3,11 +3,13 @@
 //! What decides is pure: a moment ([`anchor`]), what a rule may say ([`rule`], [`rules`]), the life of what it found
 //! ([`breaks`]), and the bytes on which that rests ([`evidence`]). [`plan`] compares two sorted snapshots of any size.
 //! Around it, [`platform::postgres`] reads the platform, and [`engine`] carries runs out.
+//! [`ledger`] keeps the DAO's books; its modules say which of them reach out.
 
 pub mod anchor;
 pub mod breaks;
 pub mod engine;
 pub mod evidence;
+pub mod ledger;
 pub mod plan;
 pub mod platform;
 pub mod rule;

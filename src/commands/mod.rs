@@ -11,6 +11,7 @@ pub mod contracts;
 pub mod devnet;
 pub mod gaps;
 pub mod explain;
+pub mod ledger;
 pub mod keys;
 pub mod migrate;
 mod progress;

@@ -218,6 +218,7 @@ impl Daemon {
             leading: candidate.leading.subscribe(),
             stop: self.cancel.clone(),
         };
+        self.start_ledger(config, pool.clone(), candidate.leading.subscribe());
         let shelf = sources::shelf(pool.clone(), Arc::clone(&wake));
         let hint = Arc::new(Notify::new());
         sources::listen_for_hints(config, &self.metrics, &hint, &turn, &mut self.tasks)?;
@@ -237,6 +238,21 @@ impl Daemon {
             ("the pipeline", result.map_err(Into::into))
         });
         Ok(())
+    }
+
+    /// Keeps the books while this process writes the mirror.
+    fn start_ledger(
+        &mut self,
+        config: &Config,
+        pool: PgPool,
+        leading: tokio::sync::watch::Receiver<Option<i64>>,
+    ) {
+        let finality = config.finality_burn_blocks;
+        let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
+        self.tasks.spawn(async move {
+            stxworx_reconciler::ledger::keep::run(pool, finality, leading, metrics, stop).await;
+            ("the ledger", Ok(()))
+        });
     }
 
     /// Compares contracts with a node from now on.
@@ -372,8 +388,11 @@ impl Daemon {
         self.cancel.cancel();
         let rest = async {
             while let Some(ended) = self.tasks.join_next().await {
-                if outcome.is_ok()
-                    && let Ok((_, Err(error))) = ended
+                // A role that ends without a word may have waited for the one that failed.
+                if matches!(
+                    outcome,
+                    Ok(()) | Err(DaemonError::Ended { detail: None, .. })
+                ) && let Ok((_, Err(error))) = ended
                 {
                     outcome = Err(error);
                 }

@@ -28,6 +28,8 @@ mod explain;
 mod fencing;
 mod grants;
 mod large;
+#[cfg(feature = "devnet")]
+mod ledger;
 mod metrics;
 mod sync;
 mod migrations;

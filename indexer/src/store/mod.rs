@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod keys;
 pub mod load;
 pub mod lease;
+pub mod ledger;
 pub mod webhook;
 pub mod window;
 pub mod batch;
@@ -112,6 +113,15 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn db(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Db { operation, source }
+    }
+
+    /// Did a rule of the schema refuse the rows (a trigger, a constraint)?
+    pub fn is_refusal(&self) -> bool {
+        let Self::Db { source, .. } = self else {
+            return false;
+        };
+        let code = source.as_database_error().and_then(|e| e.code());
+        code.is_some_and(|c| c == "P0001" || c.starts_with("23"))
     }
 
     /// Will the same attempt succeed later, without anyone's doing?

@@ -4,7 +4,7 @@ mod audit;
 mod compare;
 pub mod history;
 mod node;
-mod node_source;
+pub mod node_source;
 mod resources;
 mod shape;
 mod storm;

@@ -1,0 +1,17 @@
+//! The books: journals that are only ever added, and what is read of them.
+//!
+//! [`desk`] is the one way to write: it books what the outbox says since its watermark, in one transaction with the
+//! watermark. What is booked is decided elsewhere; the rules that hold for every journal are held by the database.
+
+mod append;
+pub mod chain;
+pub mod desk;
+pub mod metrics;
+mod net;
+pub mod prove;
+pub mod read;
+pub mod seal;
+pub mod types;
+
+pub use net::Net;
+pub use types::{Act, Booking, Kind, Line, Live, Side, Stamp, lines_text};
