@@ -54,7 +54,9 @@ def before_call(context, case, kwargs):
 
 def settle(case):
     """What one value asks of another."""
-    query = case.query or {}
+    if case.query is None:
+        case.query = {}
+    query = case.query
     if case.path.startswith("/v1/leaderboards/"):
         case.path_parameters["board"] = "earnings"
         query.update({"asset": "stx", "window": "all"})

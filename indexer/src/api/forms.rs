@@ -107,6 +107,7 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "id" if path.contains("/breaks/") => BREAK,
         "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
         "status" if path.ends_with("/disputes") => "^(open|ruled)$",
+        "status" if path.ends_with("/settlements") => "^(settled|offered)$",
         "cause" => "^(release|timeout|expired|ruling|stale|settle)$",
         "min_total" | "max_total" => "^[0-9]{1,39}$",
         "from" | "to" => DAY,
