@@ -187,7 +187,7 @@ pub struct NewWebhook {
     #[schema(pattern = "^(skip|pause)$")]
     on_failure: Option<String>,
     /// Attempts before a delivery is given up; 20 without it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 1000)]
     max_attempts: Option<i32>,
     /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror.
@@ -207,6 +207,7 @@ pub struct ChangedWebhook {
     #[schema(pattern = "^(skip|pause)$")]
     on_failure: Option<String>,
     /// Attempts before a delivery is given up.
+    #[serde(deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 1000)]
     max_attempts: Option<i32>,
     /// `active`, `paused` or `disabled`.
@@ -219,8 +220,24 @@ pub struct ChangedWebhook {
 #[serde(deny_unknown_fields, default)]
 pub struct Rotation {
     /// Seconds for which the old secret goes on signing beside the new one, at most 30 days; a day without it.
+    #[serde(deserialize_with = "whole")]
     #[schema(maximum = 2592000)]
     pub grace_s: Option<u64>,
+}
+
+/// A whole number, also when it is written with a fraction of zero: to JSON Schema, 20.0 is an integer.
+fn whole<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: std::str::FromStr,
+{
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let text = number.to_string();
+    let digits = text.strip_suffix(".0").unwrap_or(&text);
+    let refuse = |_| serde::de::Error::custom(format_args!("{number} is no such whole number"));
+    digits.parse().map(Some).map_err(refuse)
 }
 
 /// A body as JSON. An empty one is `{}` where everything has a default.
@@ -310,5 +327,25 @@ impl ChangedWebhook {
             state: self.state.unwrap_or_else(|| row.state.clone()),
         };
         checked(state, wish, &filter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        let read = |text: &str| body::<Rotation>(text.as_bytes()).map(|r| r.grace_s);
+        assert_eq!(read(r#"{"grace_s": 877}"#).ok(), Some(Some(877)));
+        assert_eq!(read(r#"{"grace_s": 877.0}"#).ok(), Some(Some(877)));
+        assert_eq!(read(r#"{"grace_s": null}"#).ok(), Some(None));
+        assert_eq!(read("{}").ok(), Some(None));
+        for wrong in ["877.5", "-1", "1e400", "\"877\""] {
+            assert!(
+                read(&format!("{{\"grace_s\": {wrong}}}")).is_err(),
+                "{wrong}"
+            );
+        }
     }
 }
