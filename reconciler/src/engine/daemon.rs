@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use stxworx_indexer::error_chain;
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::store::Pool;
+use stxworx_indexer::store::read::ReadError;
 use stxworx_indexer::store::reconcile::{breaks, run};
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +83,9 @@ fn note(metrics: &Metrics, result: &Result<RunReport, EngineError>) {
         }
         Err(EngineError::Busy) => of.run("any", "busy"),
         // A mirror that begins: there will be something soon.
-        Err(EngineError::Empty) => tracing::debug!("there is nothing to reconcile yet"),
+        Err(EngineError::Empty | EngineError::Read(ReadError::NotInitialised)) => {
+            tracing::debug!("there is nothing to reconcile yet")
+        }
         Err(error) => {
             of.run("any", "failed");
             tracing::warn!(error = %error_chain(error), "a reconciliation failed; nothing was changed by it");
