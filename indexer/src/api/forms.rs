@@ -25,8 +25,8 @@ const TIME: &str = "^([0-9]{1,9}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8
 const DAY: &str = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$";
 const FINALITY: &str = "^(seen|final|burn_[1-9][0-9]{0,2})$";
 const BREAK: &str = "^[0-9a-fA-F]{6,64}$";
-/// A rowid of this service.
-const HIGHEST_ROW: usize = i64::MAX as usize;
+/// The highest number of a row: 63 bits.
+const HIGHEST_ROW: usize = usize::MAX >> 1;
 const CURSOR: &str = "^[A-Za-z0-9_\\-]{1,4096}$";
 
 /// Adds the forms to every parameter of the document that is a text without one.

@@ -123,7 +123,7 @@ fn word(params: &Params, name: &'static str, words: &[&str]) -> Result<Option<St
     match params.get(name) {
         None => Ok(None),
         Some(given) if words.contains(&given) => Ok(Some(given.to_owned())),
-        Some(given) => Err(ApiError::parameter(name, given, &words.join(", "))),
+        Some(given) => Err(ApiError::parameter(name, given, words.join(", "))),
     }
 }
 

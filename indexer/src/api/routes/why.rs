@@ -63,7 +63,7 @@ enum WhySaid {
         finality: Option<String>,
         /// The event's fields.
         #[schema(value_type = Object)]
-        data: Event,
+        data: Box<Event>,
     },
     /// A run saw a row of the platform that it had not seen so before.
     Platform {
@@ -194,7 +194,7 @@ async fn of_chain(reader: &mut Reader, project: &str) -> Result<Vec<WhyEntry>, E
                 txid: row.txid.to_string(),
                 height: row.height.0,
                 finality: reader.finality(true, row.burn_block_height.0),
-                data: envelope.event,
+                data: Box::new(envelope.event),
             },
         });
     }
