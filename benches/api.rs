@@ -154,6 +154,8 @@ impl Daemon {
             .env("STXWORX_API_LISTEN", format!("127.0.0.1:{api}"))
             .env("STXWORX_METRICS_LISTEN", "127.0.0.1:0")
             .env("STXWORX_LOG_LEVEL", "error")
+            // One address asks for all.
+            .env("STXWORX_API_ADDRESS_RATE_PER_SECOND", "0")
             .env("STXWORX_FOLLOW_MIRROR", "followed")
             .env("STXWORX_FOLLOW_CONTRACTS", contracts.join(","))
             .stdout(Stdio::null())

@@ -1,7 +1,7 @@
 //! The reconciler: who is wrong, by how much, since when.
 //!
 //! What decides is pure: a moment ([`anchor`]), what a rule may say ([`rule`], [`rules`]), the life of what it found
-//! ([`breaks`]), and the bytes on which that rests ([`evidence`]). [`plan`] compares two sorted snapshots of any size.
+//! ([`breaks`]), and the bytes on which that rests ([`evidence`]).
 //! Around it, [`platform::postgres`] reads the platform, and [`engine`] carries runs out.
 //! [`ledger`] keeps the DAO's books; its modules say which of them reach out.
 
@@ -10,7 +10,6 @@ pub mod breaks;
 pub mod engine;
 pub mod evidence;
 pub mod ledger;
-pub mod plan;
 pub mod platform;
 pub mod rule;
 pub mod rules;

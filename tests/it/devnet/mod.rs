@@ -1,6 +1,7 @@
 //! The marketplace on the devnet's chain, mirrored: real Clarity on one side, the model on the other.
 
 mod audit;
+mod backend;
 mod compare;
 pub mod history;
 mod node;

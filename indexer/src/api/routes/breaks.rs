@@ -127,10 +127,6 @@ fn word(params: &Params, name: &'static str, words: &[&str]) -> Result<Option<St
     }
 }
 
-pub(super) fn failed(error: crate::store::StoreError) -> ApiError {
-    error.into()
-}
-
 /// Breaks, the worst and oldest first: those that are not over, unless `state` says otherwise.
 #[utoipa::path(
     get, path = "/v1/breaks", tag = "administration", operation_id = "breaks",
@@ -170,7 +166,9 @@ pub(super) async fn list(
         limit: i64::from(page.limit),
     };
     let reader = Reader::open_untagged(&state, &params).await?;
-    let found = breaks::list(&state.pool, &filter).await.map_err(failed)?;
+    let found = breaks::list(&state.pool, &filter)
+        .await
+        .map_err(ApiError::from)?;
     let data: Vec<BreakView> = found.into_iter().map(Into::into).collect();
     Ok(reader.page(data, None))
 }
@@ -188,7 +186,7 @@ pub(super) async fn history(state: &ApiState, id: &str) -> Result<Vec<BreakChang
     })?;
     let rows = crate::store::reconcile::events::of_break(&state.pool, &bytes, CHANGES)
         .await
-        .map_err(failed)?;
+        .map_err(ApiError::from)?;
     Ok(rows
         .into_iter()
         .map(|row| BreakChange {
@@ -229,7 +227,7 @@ pub(super) async fn one(
     let prefix = id.to_ascii_lowercase();
     let mut found = breaks::by_prefix(&state.pool, &prefix)
         .await
-        .map_err(failed)?;
+        .map_err(ApiError::from)?;
     if found.len() > 1 {
         let expected = "more digits: several breaks begin like this";
         return Err(ApiError::parameter("id", &id, expected).into());
@@ -327,10 +325,12 @@ pub(super) async fn coverage(
 ) -> Result<Response, Early> {
     params.allow(&[])?;
     let reader = Reader::open_untagged(&state, &params).await?;
-    let newest = run::last_good(&state.pool, None).await.map_err(failed)?;
+    let newest = run::last_good(&state.pool, None)
+        .await
+        .map_err(ApiError::from)?;
     let sweep = run::last_good(&state.pool, Some("sweep"))
         .await
-        .map_err(failed)?;
+        .map_err(ApiError::from)?;
     Ok(reader.answer(ReconcileCoverage {
         newest: newest.map(Into::into),
         sweep: sweep.map(Into::into),

@@ -8,7 +8,7 @@ use stxworx_clarity::events::logic::LogicEvent;
 use stxworx_clarity::events::{self, Event};
 use utoipa::ToSchema;
 
-use super::breaks::{BreakView, failed, history};
+use super::breaks::{BreakView, history};
 use super::market::{ContractParams, contract_of, deployment, number};
 use crate::api::access::{Operator, Refusals};
 use crate::api::error::{ApiError, Early, Problem, Problems};
@@ -122,7 +122,7 @@ pub(super) async fn why(
     let mut entries = of_chain(&mut reader, &project).await?;
     let rows = image::sightings(&state.pool, id, i64::from(ENTRIES))
         .await
-        .map_err(failed)?;
+        .map_err(ApiError::from)?;
     if entries.is_empty() && rows.is_empty() {
         return Err(missing().into());
     }
@@ -140,7 +140,10 @@ pub(super) async fn why(
         ..BreakFilter::default()
     };
     let mut open = Vec::new();
-    for found in breaks::list(&state.pool, &filter).await.map_err(failed)? {
+    for found in breaks::list(&state.pool, &filter)
+        .await
+        .map_err(ApiError::from)?
+    {
         // The filter finds a part of a key: project 4 is a part of project 40.
         if found.subject_key != project {
             continue;
