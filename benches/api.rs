@@ -36,6 +36,8 @@ fn main() -> Result<(), Failure> {
             return Err(format!("{tool} is not installed; Debian's package is {package}").into());
         }
     }
+    // Its failure would mean that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Runtime::new()?.block_on(run())
 }
 
