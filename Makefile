@@ -50,7 +50,7 @@ bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked -p stxworx --no-default-features --bench archive
 	$(CARGO) bench --locked -p stxworx-clarity --bench codec
 	$(CARGO) bench --locked -p stxworx --bench marketplace
-	$(CARGO) bench --locked -p stxworx --no-default-features --bench reconcile
+	$(CARGO) bench --locked -p stxworx --bench reconcile --bench api --bench fanout
 
 .PHONY: fmt
 fmt: ## Format the code
