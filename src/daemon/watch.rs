@@ -17,6 +17,8 @@ use crate::config::Config;
 
 /// How often the database is asked.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long a look may take before the database counts as away.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often its size is measured.
 const SIZES_EVERY: Duration = Duration::from_secs(30);
 /// How often the books are proved at most; a proof that takes long is made less often.
@@ -29,6 +31,8 @@ const ASKED: [&str; 2] = ["node", "api"];
 struct Watch {
     metrics: Arc<Metrics>,
     reader: PgPool,
+    /// Not the readers': an API that is asked too much must not hide how the mirror stands.
+    own: PgPool,
     pools: Vec<(&'static str, PgPool)>,
     /// Of an embedded database.
     folder: Option<PathBuf>,
@@ -41,13 +45,14 @@ impl Daemon {
         let watch = Watch {
             metrics: Arc::clone(&self.metrics),
             reader: self.reader.clone(),
+            own: self.writer.clone(),
             pools: self.watched.clone(),
             folder: embedded.then(|| config.data_dir.clone()),
         };
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
-            // A database that does not answer holds the one up, and must not hide what needs none.
-            tokio::join!(watch.ask(&stop), watch.see(&stop));
+            // One that waits for the database must not hide what the others see.
+            tokio::join!(watch.ask(&stop), watch.books(&stop), watch.see(&stop));
             ("the watch of the metrics", Ok(()))
         });
     }
@@ -65,34 +70,45 @@ impl Watch {
     /// Asks the database until cancelled.
     async fn ask(&self, stop: &CancellationToken) {
         let mut sizes_at = Instant::now();
-        let mut prove_at = Instant::now() + PROVE_EVERY;
         while !stop.is_cancelled() {
             self.look().await;
             if Instant::now() >= sizes_at {
                 sizes_at = Instant::now() + SIZES_EVERY;
-                if let Ok(sizes) = store::sizes(&self.reader).await {
+                if let Ok(sizes) = store::sizes(&self.own).await {
                     self.metrics.watch.sizes(&sizes);
                 }
             }
-            if Instant::now() >= prove_at && self.metrics.leader.get() == 1 {
+            pause(EVERY, stop).await;
+        }
+    }
+
+    /// Proves the books while this process writes, until cancelled.
+    async fn books(&self, stop: &CancellationToken) {
+        let mut rest = PROVE_EVERY;
+        while !stop.is_cancelled() {
+            pause(rest, stop).await;
+            if self.metrics.leader.get() == 1 && !stop.is_cancelled() {
                 let began = Instant::now();
                 self.prove().await;
-                let rest = (began.elapsed() * PROVE_SHARE).max(PROVE_EVERY);
-                prove_at = Instant::now() + rest;
+                rest = (began.elapsed() * PROVE_SHARE).max(PROVE_EVERY);
             }
-            pause(EVERY, stop).await;
         }
     }
 
     async fn look(&self) {
         let began = Instant::now();
         let watch = &self.metrics.watch;
-        match store::look(&self.reader).await {
-            Ok(look) => watch.looked(&look, began.elapsed()),
-            Err(error) => {
+        match tokio::time::timeout(PATIENCE, store::look(&self.own)).await {
+            Ok(Ok(look)) => watch.looked(&look, began.elapsed()),
+            Ok(Err(error)) => {
                 watch.away();
                 let error = stxworx_indexer::error_chain(&error).to_string();
                 tracing::debug!(error, "the database did not say how far it is");
+                return;
+            }
+            Err(_elapsed) => {
+                watch.away();
+                tracing::debug!("the database takes too long to say how far it is");
                 return;
             }
         }
