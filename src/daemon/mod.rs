@@ -181,7 +181,7 @@ impl Daemon {
             daemon.start_reconciler(config, roles)?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
-        daemon.start_watch(config);
+        daemon.start_watch(config, url)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }

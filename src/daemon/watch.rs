@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use stxworx_indexer::metrics::Metrics;
-use stxworx_indexer::store::watch as store;
+use stxworx_indexer::store::{Access, watch as store};
 use stxworx_indexer::watch_metrics::{PoolUse, ProcessUse};
 use stxworx_reconciler::ledger::proof;
 use tokio_util::sync::CancellationToken;
 
-use super::Daemon;
+use super::{Daemon, DaemonError};
 use crate::config::Config;
 
 /// How often the database is asked.
 const EVERY: Duration = Duration::from_secs(2);
+/// Connections of its own: one for the look, for sizes and for proofs, none of which waits for the others.
+const CONNECTIONS: u32 = 3;
 /// How long a look may take before the database counts as away.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often its size is measured.
@@ -30,9 +32,9 @@ const ASKED: [&str; 2] = ["node", "api"];
 
 struct Watch {
     metrics: Arc<Metrics>,
-    reader: PgPool,
-    /// Not the readers': an API that is asked too much must not hide how the mirror stands.
-    own: PgPool,
+    /// Not the readers': an API that is asked too much must not hide how the mirror stands. Its statements end after a
+    /// while, for even the size of a table waits for who has locked it.
+    pool: PgPool,
     pools: Vec<(&'static str, PgPool)>,
     /// Of an embedded database.
     folder: Option<PathBuf>,
@@ -40,21 +42,31 @@ struct Watch {
 
 impl Daemon {
     /// Looks at everything from now on.
-    pub(super) fn start_watch(&mut self, config: &Config) {
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub(super) fn start_watch(&mut self, config: &Config, url: &str) -> Result<(), DaemonError> {
+        let pool = stxworx_indexer::store::pool(url, Access::Read, CONNECTIONS)?;
+        self.watched.push(("watch", pool.clone()));
         let embedded = config.database_url.is_none();
         let watch = Watch {
             metrics: Arc::clone(&self.metrics),
-            reader: self.reader.clone(),
-            own: self.writer.clone(),
+            pool,
             pools: self.watched.clone(),
             folder: embedded.then(|| config.data_dir.clone()),
         };
         let stop = self.cancel.clone();
         self.tasks.spawn(async move {
             // One that waits for the database must not hide what the others see.
-            tokio::join!(watch.ask(&stop), watch.books(&stop), watch.see(&stop));
+            tokio::join!(
+                watch.ask(&stop),
+                watch.measure(&stop),
+                watch.books(&stop),
+                watch.see(&stop)
+            );
             ("the watch of the metrics", Ok(()))
         });
+        Ok(())
     }
 }
 
@@ -69,16 +81,19 @@ async fn pause(time: Duration, stop: &CancellationToken) {
 impl Watch {
     /// Asks the database until cancelled.
     async fn ask(&self, stop: &CancellationToken) {
-        let mut sizes_at = Instant::now();
         while !stop.is_cancelled() {
             self.look().await;
-            if Instant::now() >= sizes_at {
-                sizes_at = Instant::now() + SIZES_EVERY;
-                if let Ok(sizes) = store::sizes(&self.own).await {
-                    self.metrics.watch.sizes(&sizes);
-                }
-            }
             pause(EVERY, stop).await;
+        }
+    }
+
+    /// Measures the database until cancelled.
+    async fn measure(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Ok(sizes) = store::sizes(&self.pool).await {
+                self.metrics.watch.sizes(&sizes);
+            }
+            pause(SIZES_EVERY, stop).await;
         }
     }
 
@@ -98,7 +113,7 @@ impl Watch {
     async fn look(&self) {
         let began = Instant::now();
         let watch = &self.metrics.watch;
-        match tokio::time::timeout(PATIENCE, store::look(&self.own)).await {
+        match tokio::time::timeout(PATIENCE, store::look(&self.pool)).await {
             Ok(Ok(look)) => watch.looked(&look, began.elapsed()),
             Ok(Err(error)) => {
                 watch.away();
@@ -121,7 +136,7 @@ impl Watch {
 
     /// Proves the books against the mirror. While something is not booked, nothing need agree.
     async fn prove(&self) {
-        match proof::prove(&self.reader, None, None).await {
+        match proof::prove(&self.pool, None, None).await {
             Ok(proof) if proof.unbooked == 0 => {
                 let holders = proof.holders.iter().filter(|h| !h.agrees()).count();
                 let differ = [holders, proof.projects.len(), proof.trial_balance.len()];
