@@ -149,6 +149,15 @@ const BLOCKS: [f64; 10] = [
     1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0,
 ];
 
+/// Why the observer refuses a delivery.
+const OBSERVER_REFUSALS: [&str; 6] = [
+    "too_large",
+    "unknown_path",
+    "wrong_method",
+    "broken_off",
+    "unavailable",
+    "not_stored",
+];
 /// Causes of trouble with Stacks APIs.
 const API_TROUBLES: [&str; 5] = ["moved", "left", "lagging", "tip_went_back", "websocket"];
 
@@ -336,6 +345,9 @@ impl Metrics {
         }
         for verdict in ["agrees", "differs", "unavailable"] {
             metrics.audit_results.with_label_values(&[verdict]);
+        }
+        for reason in OBSERVER_REFUSALS {
+            metrics.refused.with_label_values(&[reason]);
         }
         for reason in ["rate_address", "rate_key", "unauthorized"] {
             metrics.api_refused.with_label_values(&[reason]);

@@ -54,7 +54,8 @@ fn exposed(text: &str) -> Metrics {
     }
     for line in text.lines().filter(|l| !l.starts_with('#')) {
         if let Some((name, rest)) = line.split_once('{')
-            && let Some(entry) = metrics.get_mut(name)
+            // A histogram's samples have names of their own; its count has all of its labels.
+            && let Some(entry) = metrics.get_mut(name.strip_suffix("_count").unwrap_or(name))
         {
             entry.1 = rest.split('=').next().unwrap_or_default().to_owned();
         }
