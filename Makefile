@@ -32,6 +32,22 @@ test: setup ## Run all tests
 contracts-js: ## Test the contracts with clarinet-sdk and rendezvous (needs node 20 and npm)
 	@scripts/contracts-js
 
+.PHONY: alerts
+alerts: ## Check the alert rules, run their tests, and check the tests by broken rules
+	@scripts/alerts
+
+.PHONY: drill
+drill: setup ## Cause what each alert is for on a running daemon, and see it fire (needs python 3)
+	@scripts/drill $(ARGS)
+
+.PHONY: dashboards
+dashboards: ## Write dashboards/*.json anew (ARGS=--check compares only)
+	@scripts/dashboards $(ARGS)
+
+.PHONY: dashboards-preview
+dashboards-preview: setup ## Run every query of the dashboards on a running devnet, and draw what comes back
+	@scripts/dashboards-preview $(ARGS)
+
 .PHONY: ledger-export
 ledger-export: setup ## Hold the books against hledger and beancount, with balances from a devnet's node
 	@scripts/ledger-export

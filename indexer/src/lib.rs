@@ -24,6 +24,7 @@ pub mod explain;
 pub mod metrics;
 mod reconcile_metrics;
 pub mod retry;
+pub mod watch_metrics;
 
 mod error;
 

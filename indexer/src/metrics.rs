@@ -12,10 +12,13 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::api::metrics::ApiMetrics;
 use crate::api::stream::metrics::StreamMetrics;
 use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
+use crate::store::inbox::Source;
 use crate::store::ledger::metrics::LedgerMetrics;
+use crate::watch_metrics::WatchMetrics;
 use crate::webhook::metrics::WebhookMetrics;
 
 /// What the writer is busy with. One that does not change while there is work to do is a stall.
@@ -131,6 +134,10 @@ pub struct Metrics {
     pub webhooks: WebhookMetrics,
     /// Of reconciliation.
     pub reconcile: ReconcileMetrics,
+    /// Of requests to the API.
+    pub api: ApiMetrics,
+    /// Of what is looked at every few seconds.
+    pub watch: WatchMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -142,6 +149,15 @@ const BLOCKS: [f64; 10] = [
     1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0,
 ];
 
+/// Why the observer refuses a delivery.
+const OBSERVER_REFUSALS: [&str; 6] = [
+    "too_large",
+    "unknown_path",
+    "wrong_method",
+    "broken_off",
+    "unavailable",
+    "not_stored",
+];
 /// Causes of trouble with Stacks APIs.
 const API_TROUBLES: [&str; 5] = ["moved", "left", "lagging", "tip_went_back", "websocket"];
 
@@ -316,6 +332,8 @@ impl Metrics {
             streams: StreamMetrics::new(&registry)?,
             webhooks: WebhookMetrics::new(&registry)?,
             reconcile: ReconcileMetrics::new(&registry)?,
+            api: ApiMetrics::new(&registry)?,
+            watch: WatchMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,
@@ -327,6 +345,9 @@ impl Metrics {
         }
         for verdict in ["agrees", "differs", "unavailable"] {
             metrics.audit_results.with_label_values(&[verdict]);
+        }
+        for reason in OBSERVER_REFUSALS {
+            metrics.refused.with_label_values(&[reason]);
         }
         for reason in ["rate_address", "rate_key", "unauthorized"] {
             metrics.api_refused.with_label_values(&[reason]);
@@ -368,6 +389,14 @@ impl Metrics {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         (now.0, now.1.elapsed())
+    }
+
+    /// A block was decoded.
+    pub(crate) fn decoded(&self, source: Source, height: u32) {
+        self.watch.decoded(source, height);
+        self.height
+            .with_label_values(&["decoded"])
+            .set(self.watch.greatest_decoded());
     }
 
     /// Notes that a payload arrived just now, given as Unix seconds.
@@ -427,6 +456,8 @@ impl Metrics {
     /// # Errors
     /// When a metric cannot be written as text.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        let (stage, since) = self.stage_now();
+        self.watch.stage_is(stage, since);
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

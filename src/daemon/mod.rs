@@ -9,6 +9,7 @@ mod listen;
 mod live;
 mod reconciler;
 mod serve;
+mod watch;
 pub mod sources;
 
 use std::collections::BTreeSet;
@@ -115,6 +116,7 @@ pub struct Daemon {
     /// A read-only pool, for those who look from inside.
     pub reader: PgPool,
     writer: PgPool,
+    watched: Vec<(&'static str, PgPool)>,
     tasks: JoinSet<(&'static str, Result<(), DaemonError>)>,
     cancel: CancellationToken,
 }
@@ -156,6 +158,7 @@ impl Daemon {
         let mut daemon = Self {
             addresses,
             metrics,
+            watched: vec![("writer", writer.clone()), ("reader", reader.clone())],
             reader,
             writer: writer.clone(),
             tasks: JoinSet::new(),
@@ -178,6 +181,7 @@ impl Daemon {
             daemon.start_reconciler(config, roles)?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
+        daemon.start_watch(config, url)?;
         daemon.start_metrics(listeners.metrics);
         Ok(daemon)
     }
@@ -307,8 +311,11 @@ impl Daemon {
         let refused = self.metrics.api_refused.clone();
         state.access = Arc::new(api::access::Access::new(rules, Some(refused)));
         state.cors = config.api.cors.clone();
+        state.metrics = Some(self.metrics.api.clone());
         if config.api.administrative {
-            state.admin = Some(store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?);
+            let admin = store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?;
+            self.watched.push(("admin", admin.clone()));
+            state.admin = Some(admin);
         }
         let metrics = ServeMetrics {
             open: self.metrics.api_connections.clone(),

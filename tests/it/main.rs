@@ -43,3 +43,4 @@ mod streams;
 mod tamper;
 mod tidy;
 mod tools;
+mod watch;

@@ -30,7 +30,7 @@ pub(super) fn surround(router: Router, state: &ApiState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), sized))
         .layer(cors(&state.cors))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(frame))
+        .layer(middleware::from_fn_with_state(state.clone(), frame))
         .layer(CompressionLayer::new())
 }
 
@@ -146,7 +146,7 @@ fn request_id(request: &Request) -> HeaderValue {
     }
 }
 
-async fn frame(mut request: Request, next: Next) -> Response {
+async fn frame(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
     request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -170,6 +170,9 @@ async fn frame(mut request: Request, next: Next) -> Response {
     let latency_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let request_id = id.to_str().unwrap_or_default();
     let route = route.as_deref().unwrap_or("none");
+    if let Some(metrics) = &state.metrics {
+        metrics.answered(route, status, began.elapsed());
+    }
     if response.status().is_server_error() {
         let error = cause.as_ref().map(ToString::to_string);
         let source = cause

@@ -10,6 +10,7 @@ mod error;
 mod forms;
 mod examples;
 mod layers;
+pub mod metrics;
 mod params;
 pub mod read;
 mod reader;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Access, AccessRules};
 use super::boards::Boards;
 use super::error::{ApiError, ErrorCode};
+use super::metrics::ApiMetrics;
 use super::stream::metrics::StreamMetrics;
 use super::stream::{StreamSettings, Streams};
 use crate::store::read::{ReadError, Snapshot, Tip};
@@ -181,6 +182,8 @@ pub struct ApiState {
     pub cors: CorsOrigins,
     /// What operators may ask of webhooks.
     pub webhooks: WebhookRules,
+    /// Where requests are counted; none where nobody looks.
+    pub metrics: Option<ApiMetrics>,
     /// The streams. Those that a state begins with hear no notices and are not counted.
     pub streams: Arc<Streams>,
     /// Filled when the router is made, from the limits of that moment.
@@ -218,6 +221,7 @@ impl ApiState {
         Self {
             streams,
             webhooks: WebhookRules::default(),
+            metrics: None,
             pool,
             admin: None,
             access: Arc::new(Access::new(AccessRules::default(), None)),

@@ -179,7 +179,10 @@ impl Writer {
             error: None,
         };
         match decoded {
-            Decoded::Block(block) => return self.take_block(inbox_id, source, *block).await,
+            Decoded::Block(block) => {
+                self.metrics.decoded(source, block.header.height);
+                return self.take_block(inbox_id, source, *block).await;
+            }
             Decoded::BurnBlock(block) => self.take_burn_block(inbox_id, block),
             Decoded::Mempool(txids) => {
                 let seen = txids.into_iter().map(|t| (t, inbox_id, received_at_us));

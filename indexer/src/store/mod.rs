@@ -16,6 +16,7 @@ pub mod load;
 pub mod lease;
 pub mod ledger;
 pub mod webhook;
+pub mod watch;
 pub mod window;
 pub mod batch;
 pub mod commit;
