@@ -175,11 +175,11 @@ class Browser:
         """Until the expression is true; says what the page shows if it does not become so."""
         def check():
             self.hear()
-            return self.js(expression)
+            return self.js(f"Boolean({expression})")
         try:
             return self._until(check, what or expression, seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\nthe page shows:\n{self.js('document.body.innerText')[:3000]}") from None
+            raise AssertionError(f"{error}\nthe page shows:\n{self.js('document.body.innerText')[-3000:]}") from None
 
     def press(self, *keys):
         for key in keys:

@@ -59,7 +59,10 @@ const list = async (root, { query, filter, open }) => {
       { title: "What", cell: ({ action }) => action },
       { title: "To what", cell: ({ target }) => el("span", { class: "cut", title: target }, target) },
     ],
-    loaded: (rows) => { seen = rows; },
+    loaded: (rows) => {
+      seen = rows;
+      return "";
+    },
   });
   root.append(el("h2", {}, "Log of actions"), filters(FIELDS, query, filter), log.node);
   const read = () => Promise.all([keys?.load(), log.load()]);

@@ -31,31 +31,33 @@ const rule = (one) => el("section", { class: "card", "aria-label": "Signers of "
     ["Emergency", count(one.emergency) + " must approve"], ["Epoch", count(one.epoch)]]),
   el("ul", { class: "signers" }, one.signers.map((signer) => el("li", { class: "mono", title: signer }, principal(signer)))));
 
+const tableOf = (label, none, wanted, open) => new List({
+  label, none,
+  name: key,
+  open: (row) => open(key(row)),
+  read: (cursor, signal) => ask(path("/v1/governance/actions", { ...wanted, limit: 50, cursor }), { signal }),
+  columns: [
+    { title: "Action", cell: ({ id, kind }) => [el("b", {}, count(id)), " ", words(kind)] },
+    { title: "Standing", cell: ({ standing }) => badge(standing, STANDING[standing]) },
+    { title: "Approvals", cell: approvals },
+    { title: "Can be executed", cell: countdown },
+    { title: "Expires", cell: ({ blocks_to_expiry: left }) => (left === null || left === undefined ? "" : left > 0 ? "in " + burnBlocks(left) : "over") },
+    { title: "From height", cell: ({ eta }) => count(eta), kind: "number" },
+    { title: "Proposed by", cell: ({ proposer }) => el("span", { class: "mono", title: proposer }, principal(proposer)) },
+  ],
+});
+
 const list = async (root, { query, filter, open }) => {
-  const top = el("div", { class: "cards" });
-  const table = new List({
-    label: "Actions",
-    none: "No action passes these filters.",
-    name: key,
-    open: (row) => open(key(row)),
-    read: (cursor, signal) => ask(path("/v1/governance/actions", { kind: query.get("kind"), status: query.get("status"), limit: 50, cursor }), { signal }),
-    columns: [
-      { title: "Action", cell: ({ id, kind }) => [el("b", {}, count(id)), " ", words(kind)] },
-      { title: "Standing", cell: ({ standing }) => badge(standing, STANDING[standing]) },
-      { title: "Approvals", cell: approvals },
-      { title: "Can be executed", cell: countdown },
-      { title: "Expires", cell: ({ blocks_to_expiry: left }) => (left === null || left === undefined ? "" : left > 0 ? "in " + burnBlocks(left) : "over") },
-      { title: "From height", cell: ({ eta }) => count(eta), kind: "number" },
-      { title: "Proposed by", cell: ({ proposer }) => el("span", { class: "mono", title: proposer }, principal(proposer)) },
-    ],
-  });
-  root.append(top, filters(FIELDS, query, filter), table.node);
+  const top = el("div");
+  const pending = tableOf("Pending actions", "Nothing waits for anybody.", { status: "pending" }, open);
+  const all = tableOf("All actions", "No action passes these filters.", { kind: query.get("kind"), status: query.get("status") }, open);
+  root.append(el("h2", {}, "Pending"), pending.node, el("h2", {}, "All actions"), filters(FIELDS, query, filter), all.node, el("h2", {}, "Signers"), top);
   const read = async () => {
-    const [signers] = await Promise.all([signersOf(), table.load()]);
+    const [signers] = await Promise.all([signersOf(), pending.load(), all.load()]);
     top.replaceChildren(...signers.map(rule));
   };
   await read();
-  return { reload: read, more: () => table.more() };
+  return { reload: read, more: () => (pending.hasMore ? pending.more() : all.more()) };
 };
 
 const vote = (action) => (signer) => {

@@ -7,7 +7,8 @@ export const standsOn = (asOf) => (asOf ? "as of block " + count(asOf.height) + 
 
 /**
  * `columns`: [{ title, cell(row), kind }]; the first one names the row and opens it.
- * `read(cursor, signal)` answers a page; `open(row)` shows a row, if rows can be opened; `name(row)` is its identity.
+ * `read(cursor, signal)` answers a page; `open(row)` shows a row, if rows can be opened; `name(row)` is its identity;
+ * `loaded(rows)` may add words to what stands below the list.
  */
 export class List {
   #options;
@@ -53,9 +54,9 @@ export class List {
       this.#cursor = page.next_cursor || null;
       this.#draw(first, page.data);
       const rows = this.#rows.length === 1 ? "1 row" : count(this.#rows.length) + " rows";
-      this.#state.textContent = [rows + (this.#cursor ? ", and more" : ""), standsOn(page.as_of)].filter(Boolean).join(", ");
+      const more = this.#options.loaded?.(this.#rows, page);
+      this.#state.textContent = [rows + (this.#cursor ? ", and more" : ""), standsOn(page.as_of), more].filter(Boolean).join(", ");
       this.#place.replaceChildren(...(this.#rows.length ? [] : [empty(this.#options.none || "Nothing is here.")]));
-      this.#options.loaded?.(this.#rows, page);
     } catch (error) {
       if (signal.aborted) return;
       if (error.code === "fork_changed" && !first) {

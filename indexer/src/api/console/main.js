@@ -70,6 +70,7 @@ const drawSection = async (view, query) => {
   document.title = view.title + " – stxworx console";
   markNav(view);
   const main = byId("main");
+  main.removeAttribute("aria-busy");
   const body = el("div", { class: "body" });
   const again = el("button", { type: "button", class: "plain", id: "reload", "aria-keyshortcuts": "r", onclick: () => parts.reload?.() }, "Read again");
   main.replaceChildren(el("div", { class: "title" }, el("h1", {}, view.title), again), body);
@@ -77,11 +78,14 @@ const drawSection = async (view, query) => {
     body.append(refusedRole(view));
     return;
   }
+  main.setAttribute("aria-busy", "true");
   try {
     Object.assign(parts, await view.list(body, context(view, query)));
     if (shown.parts !== parts) parts.stop?.();
   } catch (error) {
     body.replaceChildren(failure(error, () => drawSection(view, query)));
+  } finally {
+    if (shown.parts === parts) main.removeAttribute("aria-busy");
   }
 };
 
@@ -104,10 +108,13 @@ const drawDetail = async (view, detail, query) => {
   document.body.classList.add("opened");
   title.focus({ preventScroll: true });
   const again = () => drawDetail(view, detail, query);
+  body.setAttribute("aria-busy", "true");
   try {
     await view.detail(body, { ...context(view, query), title: (text) => { title.textContent = text; }, again, list: () => shown.parts.reload?.() }, detail);
   } catch (error) {
     if (error.name !== "AbortError") body.append(failure(error, again));
+  } finally {
+    body.removeAttribute("aria-busy");
   }
 };
 

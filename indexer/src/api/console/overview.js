@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { badge, el, empty, facts, failure } from "./dom.js";
 import { live } from "./live.js";
 import { may } from "./session.js";
-import { ago, count, hash, span, time, words } from "./text.js";
+import { ago, count, hash, span, time, times, words } from "./text.js";
 
 const KEPT = 12;
 const EVERY_MS = 10000;
@@ -76,9 +76,9 @@ const syncCard = (data) => {
 };
 
 const invariantCard = (violations) => {
-  const broken = Object.entries(violations).filter(([, times]) => times);
+  const broken = Object.entries(violations).filter(([, n]) => n);
   return card("Invariants", broken.length ? "bad" : "good", el("p", { class: "big" }, broken.length ? count(broken.length) + " broken" : "hold"),
-    facts(broken.map(([id, times]) => [id, count(times) + " times"])));
+    facts(broken.map(([id, n]) => [id, times(n)])));
 };
 
 const reorgCard = (reorg) => card("Last fork", reorg?.left_final ? "bad" : "", ...(reorg ? [
@@ -99,10 +99,10 @@ const breaksCard = async (signal) => {
 };
 
 const feed = () => (heard.length ? el("ol", { class: "feed" }, heard.map(({ kind, block, events, topics, at }) => el("li", { class: kind },
+  el("time", { class: "dim", datetime: new Date(at).toISOString() }, time(at / 1000).slice(11) + " "),
   badge(kind, kind === "applied" ? "good" : "warn"), " block ", el("b", {}, count(block.height)), " ", el("code", { title: block.index_block_hash }, hash(block.index_block_hash)),
   " ", events === 1 ? "1 event" : count(events) + " events",
-  el("span", { class: "dim" }, " " + Object.entries(topics).map(([topic, n]) => (n > 1 ? n + "× " : "") + topic).join(", ")),
-  el("time", { class: "dim", datetime: new Date(at).toISOString() }, " " + time(at / 1000).slice(11))))) : empty("Nothing was told yet. A frame comes with each block."));
+  el("span", { class: "dim" }, " " + Object.entries(topics).map(([topic, n]) => (n > 1 ? n + "× " : "") + topic).join(", "))))) : empty("Nothing was told yet. A frame comes with each block."));
 
 const list = async (root) => {
   const cards = el("div", { class: "cards" });

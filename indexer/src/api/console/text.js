@@ -14,7 +14,7 @@ export const principal = (text) => {
 /** An asset's name for people. */
 export const asset = (id) => (id === null || id === undefined ? "" : id.includes(".") ? id.split(".")[1] : id.toUpperCase());
 
-const grouped = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, " ");
+const grouped = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
 /** Base units as a decimal number with a thin gap between thousands. */
 export const amount = (units, decimals = 0) => {
@@ -29,6 +29,12 @@ export const amount = (units, decimals = 0) => {
   const rest = padded.slice(-decimals).replace(/0+$/, "");
   return minus + grouped(whole) + (rest ? "." + rest : "");
 };
+
+/** How often. */
+export const times = (number) => (number === 1 ? "once" : count(number) + " times");
+
+/** A word at the beginning of a heading. */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A whole number. */
 export const count = (number) => (number === null || number === undefined ? "" : amount(String(number)));

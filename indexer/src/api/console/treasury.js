@@ -4,7 +4,7 @@ import { el, empty, facts, svg } from "./dom.js";
 import { filters } from "./forms.js";
 import { List } from "./list.js";
 import { decimals } from "./projects.js";
-import { amount, asset, count, hash, principal, time, words } from "./text.js";
+import { amount, asset, capital, count, hash, principal, time, times, words } from "./text.js";
 
 const WIDTH = 720;
 const HEIGHT = 220;
@@ -18,8 +18,8 @@ const kept = ({ fees, spent }) => String(BigInt(fees) - BigInt(spent));
 const card = (of) => (one) => {
   const show = (units) => amount(units, of(one.asset)) + " " + asset(one.asset);
   return el("section", { class: "card", "aria-label": asset(one.asset) }, el("h2", { title: one.treasury }, asset(one.asset)), el("p", { class: "big" }, show(kept(one))), facts([
-    ["Fees", show(one.fees) + ", " + count(one.fee_count) + " times"],
-    ["Spent", show(one.spent) + ", " + count(one.spend_count) + " times"],
+    ["Fees", show(one.fees) + ", " + times(one.fee_count)],
+    ["Spent", show(one.spent) + ", " + times(one.spend_count)],
     ["Budget", one.budget ? show(one.budget.amount) + " in " + count(one.budget.period) + " Bitcoin blocks" : null],
     ["Treasury", el("span", { title: one.treasury, class: "mono" }, principal(one.treasury))],
     ["Changed in block", one.changed ? count(one.changed.height) + ", " + words(one.changed.finality) : null],
@@ -42,7 +42,7 @@ const days = (from, to) => {
 };
 
 /** Bars of one asset, a day each. Every bar has its text, and the table below has all of them. */
-const chart = (id, figures, from, to, of) => {
+const chart = (series, id, figures, from, to, of) => {
   const byDay = new Map(figures.map(({ day, value }) => [day, BigInt(value)]));
   const all = days(from, to);
   const most = [...byDay.values()].reduce((a, b) => (a > b ? a : b), 0n);
@@ -55,7 +55,7 @@ const chart = (id, figures, from, to, of) => {
   const lines = [0n, top / 2n, top].filter((value, i, list) => list.indexOf(value) === i);
   const each = Math.ceil(all.length / 6);
   const sum = [...byDay.values()].reduce((a, b) => a + b, 0n);
-  const label = "Fees per day in " + asset(id) + ", " + from + " to " + to + ": " + show(sum) + " in all, " + show(most) + " on the best day";
+  const label = capital(words(series)) + " per day in " + asset(id) + ", " + from + " to " + to + ": " + show(sum) + " in all, " + show(most) + " on the best day";
   return el("figure", { class: "chart" }, el("figcaption", {}, el("b", {}, asset(id)), " per day; in all " + show(sum)),
     svg("svg", { viewBox: "0 0 " + WIDTH + " " + HEIGHT, role: "img", "aria-label": label },
       lines.map((value) => {
@@ -110,9 +110,9 @@ const list = async (root, { query, filter }) => {
     const { from, to } = range(answer.as_of, span);
     const { data } = await ask(path("/v1/stats/" + series, { from, to }));
     const ids = [...new Set(data.figures.map(({ key }) => key))].sort();
-    charts.replaceChildren(...(ids.length ? ids.map((id) => chart(id, data.figures.filter(({ key }) => key === id), data.from, data.to, of)) : [empty("No figures in these days.")]));
+    charts.replaceChildren(...(ids.length ? ids.map((id) => chart(series, id, data.figures.filter(({ key }) => key === id), data.from, data.to, of)) : [empty("No figures in these days.")]));
   };
-  root.append(top, el("h2", {}, words(series) + " per day"), filters([
+  root.append(top, el("h2", {}, capital(words(series)) + " per day"), filters([
     { name: "days", label: "Days", options: [["", "30"], "7", "90", "365"] },
     { name: "series", label: "Figures", options: [["", "fees"], "volume", "deposited", "refunded"] },
   ], query, filter), charts, el("h2", {}, "Fees"), fees.node);
