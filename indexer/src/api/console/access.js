@@ -31,9 +31,9 @@ const keyList = () => {
       { title: "Whose", cell: ({ name }) => name },
       { title: "Role", cell: ({ role }) => badge(role, role === "admin" ? "warn" : "") },
       { title: "Standing", cell: standing },
-      { title: "Made", cell: ({ created_at: at }) => time(at) },
-      { title: "Expires", cell: ({ expires_at: at }) => time(at) || "never" },
-      { title: "Used", cell: ({ last_used_at: at }) => time(at) || "not yet" },
+      { title: "Made", cell: ({ created_at: at }) => time(at), kind: "time" },
+      { title: "Expires", cell: ({ expires_at: at }) => time(at) || "never", kind: "time" },
+      { title: "Used", cell: ({ last_used_at: at }) => time(at) || "not yet", kind: "time" },
       { title: "", cell: revoke },
     ],
   });
@@ -53,7 +53,7 @@ const list = async (root, { query, filter, open }) => {
     read: (cursor, signal) => ask(path("/v1/audit-log", { ...Object.fromEntries(FIELDS.map(({ name }) => [name, query.get(name)])), limit: 50, cursor }), { signal }),
     columns: [
       { title: "No.", cell: ({ id }) => count(id), kind: "number" },
-      { title: "When", cell: ({ at }) => time(at) },
+      { title: "When", cell: ({ at }) => time(at), kind: "time" },
       { title: "Who", cell: ({ actor, kind }) => [el("b", {}, actor), " by " + kind] },
       { title: "Role", cell: ({ role }) => role },
       { title: "What", cell: ({ action }) => action },

@@ -24,7 +24,7 @@ const coverageOf = async () => {
   const run = data.newest;
   if (!run) return el("p", {}, "Nothing has been compared yet.");
   const share = (n) => count(n) + " " + (run.considered ? "(" + Math.round((n * 1000) / run.considered) / 10 + " %)" : "");
-  return el("section", { class: "card", "aria-label": "The newest comparison" }, el("h2", {}, "Newest comparison: no. " + count(run.id) + ", " + run.kind), facts([
+  return el("section", { class: "card flat", "aria-label": "The newest comparison" }, el("h2", {}, "Newest comparison: no. " + count(run.id) + ", " + run.kind), facts([
     ["Ended", time(run.finished_s) + ", " + ago(run.finished_s)],
     ["Looked at", count(run.considered)], ["Equal", share(run.matched)], ["Given time", count(run.tolerated)],
     ["Different", count(run.broken)], ["Not comparable", count(run.skipped)],
@@ -52,7 +52,7 @@ const list = async (root, { query, filter, open }) => {
       { title: "Must be", cell: ({ expected }) => el("span", { class: "cut", title: expected }, expected) },
       { title: "Is", cell: ({ found }) => el("span", { class: "cut", title: found }, found) },
       { title: "At risk", cell: risk, kind: "number" },
-      { title: "Seen first", cell: ({ first_seen_s: at }) => ago(at) },
+      { title: "Seen first", cell: ({ first_seen_s: at }) => ago(at), kind: "time" },
     ],
   });
   root.append(top, filters(FIELDS, query, filter), table.node);
@@ -102,7 +102,7 @@ const detail = async (root, { title, again, list: reread }, id) => {
     read: async () => ({ data: it.history }),
     columns: [
       { title: "Change", cell: ({ change }) => words(change) },
-      { title: "When", cell: ({ at_s: at }) => time(at) },
+      { title: "When", cell: ({ at_s: at }) => time(at), kind: "time" },
       { title: "Who", cell: ({ who }) => who },
       { title: "Run", cell: ({ run }) => count(run), kind: "number" },
     ],

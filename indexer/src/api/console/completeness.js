@@ -63,7 +63,7 @@ const list = async (root, { open }) => {
       { title: "Node", cell: ({ proof }) => verdict(proof) },
       { title: "Events", cell: ({ chain }) => count(chain?.seq), kind: "number" },
       { title: "At block", cell: ({ proof }) => count(proof?.height), kind: "number" },
-      { title: "Asked", cell: ({ proof }) => ago(proof?.checked_at) },
+      { title: "Asked", cell: ({ proof }) => ago(proof?.checked_at), kind: "time" },
       { title: "Broken links", cell: ({ chain }) => count(chain?.breaks), kind: "number" },
       { title: "Gaps", cell: ({ gaps }) => count(gaps.length), kind: "number" },
     ],
@@ -105,7 +105,7 @@ const detail = async (root, { title }, contract) => {
       { title: "From", cell: ({ from_height: from }) => count(from), kind: "number" },
       { title: "To", cell: ({ to_height: to }) => count(to), kind: "number" },
       { title: "Evidence", cell: ({ evidence }) => words(evidence) },
-      { title: "Checked", cell: ({ checked_at: at }) => time(at) },
+      { title: "Checked", cell: ({ checked_at: at }) => time(at), kind: "time" },
     ],
   });
   root.append(el("h3", {}, "Ranges"), ranges.node, el("h3", {}, "As it was answered"), json(of, "The contract as it was answered"));

@@ -38,7 +38,7 @@ export const note = (text, kind = "") => {
 /** Names and values, one below the other. */
 export const facts = (pairs) =>
   el("dl", { class: "facts" }, pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "")
-    .map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 
 /** A word with a colour that says how bad it is: `good`, `warn`, `bad` or nothing. The word alone says it, too. */
 export const badge = (word, kind = "") => el("span", { class: "badge " + kind }, word);

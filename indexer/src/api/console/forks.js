@@ -15,8 +15,8 @@ const list = async (root, { open }) => {
     read: (cursor, signal) => ask(path("/v1/reorgs", { limit: 50, cursor }), { signal }),
     columns: [
       { title: "No.", cell: ({ generation }) => count(generation), kind: "number" },
-      { title: "When", cell: ({ at }) => el("time", { datetime: at, title: at }, time(at)) },
-      { title: "Ago", cell: ({ at }) => ago(at) },
+      { title: "When", cell: ({ at }) => el("time", { datetime: at, title: at }, time(at)), kind: "time" },
+      { title: "Ago", cell: ({ at }) => ago(at), kind: "time" },
       { title: "Depth", cell: ({ depth, left_final: left }) => [count(depth), left ? [" ", badge("left final", "bad")] : null], kind: "number" },
       { title: "Cause", cell: ({ cause }) => cause },
       { title: "Ancestor", cell: ({ common_ancestor: at }) => block(at) },

@@ -22,6 +22,11 @@ const move = (step) => {
   all[next].closest("tr")?.scrollIntoView({ block: "nearest" });
 };
 
+const unfold = () => {
+  const folded = document.activeElement.querySelector("details");
+  if (folded) folded.open = !folded.open;
+};
+
 const pressed = (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
   if (writes(event.target)) {
@@ -48,6 +53,8 @@ const pressed = (event) => {
     n: actions.more,
     t: actions.theme,
     Escape: actions.close,
+    // A row that opens nowhere may have something folded in it. Those that open are buttons: Enter is theirs.
+    Enter: document.activeElement?.matches("span.row") ? unfold : null,
   }[event.key];
   if (does) {
     event.preventDefault();

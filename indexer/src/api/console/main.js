@@ -58,8 +58,11 @@ const refusedRole = (view) =>
 
 const markNav = (view) => {
   for (const link of byId("nav").children) {
-    if (link.dataset.section === view.id) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.section !== view.id) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
   }
 };
 

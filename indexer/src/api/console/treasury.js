@@ -95,7 +95,7 @@ const list = async (root, { query, filter }) => {
     read: (cursor, signal) => ask(path("/v1/treasury/fees", { limit: 50, cursor }), { signal }),
     columns: [
       { title: "Fee", cell: ({ fee, asset: id }) => amount(fee, of(id)) + " " + asset(id), kind: "number" },
-      { title: "When", cell: ({ time: at }) => time(at) },
+      { title: "When", cell: ({ time: at }) => time(at), kind: "time" },
       { title: "Block", cell: ({ height }) => count(height), kind: "number" },
       { title: "Project", cell: ({ project, contract, m }) => [el("a", { href: "#/projects/" + encodeURIComponent(contract + "/" + project) }, count(project)), " no. " + count(m)] },
       { title: "Of", cell: ({ amount: units, asset: id }) => amount(units, of(id)), kind: "number" },

@@ -22,7 +22,7 @@ const list = async (root, { open }) => {
       { title: "Told from", cell: ({ min_finality: depth }) => words(depth) },
       { title: "On failure", cell: ({ on_failure: then }) => then },
       { title: "Owner", cell: ({ owner }) => owner },
-      { title: "Made", cell: ({ created_at: at }) => time(at) },
+      { title: "Made", cell: ({ created_at: at }) => time(at), kind: "time" },
     ],
   });
   root.append(table.node);
@@ -36,14 +36,14 @@ const columns = [
   { title: "Kind", cell: ({ kind }) => kind },
   { title: "Attempts", cell: ({ attempts }) => count(attempts), kind: "number" },
   { title: "Answer", cell: ({ response_code: code, last_error: error }) => el("span", { class: "cut", title: error }, [code, error].filter(Boolean).join(" ")) },
-  { title: "Made", cell: ({ created_at: at }) => time(at) },
+  { title: "Made", cell: ({ created_at: at }) => time(at), kind: "time" },
 ];
 
-const deliveries = (id, kind, label, none, more = []) => new List({
+const deliveries = (id, kind, label, none, action = []) => new List({
   label, none,
   name: ({ delivery }) => delivery,
   read: (cursor, signal) => ask(path("/v1/webhooks/" + id + "/" + kind, { limit: 50, cursor }), { signal }),
-  columns: [...columns, ...more],
+  columns: [columns[0], ...action, ...columns.slice(1)],
 });
 
 const detail = async (root, { title }, text) => {
@@ -52,7 +52,7 @@ const detail = async (root, { title }, text) => {
   const { data: it } = await ask("/v1/webhooks/" + id);
   root.append(facts([
     ["Address", el("code", {}, it.url)], ["State", [badge(it.state, STATE[it.state]), it.reason ? " " + it.reason : ""]],
-    ["Told from", words(it.min_finality)], ["On failure", it.on_failure + ", after " + count(it.max_attempts) + " attempts"],
+    ["Told from", words(it.min_finality)], ["On failure", it.on_failure + "; attempts: " + count(it.max_attempts)],
     ["Position", el("code", {}, it.position)], ["Secrets that sign", count(it.secrets)], ["Told to forget", count(it.resets) + " times"],
     ["Owner", it.owner], ["Made", time(it.created_at)], ["Changed", time(it.changed_at)],
   ]));

@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::error::{ApiError, Problem};
-use crate::api::params::Params;
 
 const JS: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -87,11 +86,11 @@ pub(super) async fn page() -> Response {
     params(("file" = String, Path, description = "The file's name")),
     responses(
         (status = 200, description = "The file", body = String, content_type = "text/javascript"),
+        (status = 400, description = "`bad_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn part(Path(name): Path<String>, params: Params) -> Result<Response, ApiError> {
-    params.allow(&[])?;
+pub(super) async fn part(Path(name): Path<String>) -> Result<Response, ApiError> {
     FILES
         .iter()
         .find(|(known, _, _)| *known == name)

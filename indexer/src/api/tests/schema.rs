@@ -401,7 +401,8 @@ async fn a_parameter_that_is_not_documented_is_refused() {
     let document = document();
     for path in PATHS
         .iter()
-        .filter(|path| !["/console", "/docs", "/health/live", "/v1/openapi.json"].contains(path))
+        .filter(|path| !["/docs", "/health/live", "/v1/openapi.json"].contains(path))
+        .filter(|path| !path.starts_with("/console"))
     {
         let reply = get(&router, &format!("{}?undocumented=1", concrete(path))).await;
         assert_eq!(reply.code(), "invalid_parameter", "{path}");
