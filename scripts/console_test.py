@@ -153,6 +153,26 @@ class Walk:
         browser.wait("document.querySelectorAll('.feed li').length > 1", "frames")
         self.said("a wrong key is refused with the request's id, a right one is taken; frames come")
 
+    def modules(self):
+        """What the modules make of hard values."""
+        gap = "\u202f"
+        for call, wanted in (
+                ("amount('43743473', 6)", "43.743473"), ("amount('5', 6)", "0.000005"), ("amount('1000000', 6)", "1"), ("amount('0', 8)", "0"),
+                ("amount('340282366920938463463374607431768211455', 6)", "340282366920938463463374607431768.211455"),
+                ("amount('-1234567')", "\u22121234567"), ("amount(null)", ""), ("amount('x')", "x"), ("count(999)", "999"),
+                ("principal('ST44QCPTNCPP9BCD9Q55HDDAJJS7K1Z8C4SYHC7K.freelance-logic')", "ST44Q\u2026HC7K.freelance-logic"),
+                ("time(0)", "1970-01-01 00:00:00Z"), ("time('soon')", "soon"), ("burnBlocks(1)", "1 block, about 10 min"), ("span(90)", "90 s")):
+            got = self.browser.js(f"import('/console/text.js').then((text) => text.{call})")
+            assert got.replace(gap, "") == wanted, f"{call} is {got!r}"
+        frames = ": sign of life\nid: 1-a\n\nretry: 2000\nid: 2-b\nevent: applied\ndata: {\"a\":\ndata: 1}\n\nevent: cut"
+        for size in (1, 7, 1000):
+            heard = self.browser.js(f"""import('/console/live.js').then(({{ reader }}) => {{
+                const heard = []; const take = reader((frame) => heard.push(frame)); const text = {json.dumps(frames)};
+                for (let at = 0; at < text.length; at += {size}) take(text.slice(at, at + {size}));
+                return heard; }})""")
+            assert [(one.get("id"), one["event"], one["data"]) for one in heard] == [("1-a", "message", ""), ("2-b", "applied", '{"a":\n1}')], heard
+        self.said("amounts of any size are written exactly; frames are read however they are cut")
+
     def sections(self):
         browser = self.browser
         for letter, title in SECTIONS:
@@ -396,7 +416,7 @@ def main():
             browser.scheme("light")
             walk = Walk(browser, api, pictures, lines.read().split())
             only = os.environ.get("ONLY", "").split()
-            for step in ("seed", "login", "sections", "projects", "faults", "stream", "breaks", "webhooks", "markup", "help", "names", "looks", "roles", "clean"):
+            for step in ("seed", "login", "modules", "sections", "projects", "faults", "stream", "breaks", "webhooks", "markup", "help", "names", "looks", "roles", "clean"):
                 if not only or step in only:
                     getattr(walk, step)()
         except AssertionError:
