@@ -111,7 +111,6 @@ class Browser:
         self.number = 0
         self.requests = []
         self.complaints = []
-        self.paused = []
         self.dialogs = 0
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(domain + ".enable")
@@ -139,8 +138,6 @@ class Browser:
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             entry = params["entry"]
             self.complaints.append(f"{entry['source']}: {entry['text']} {entry.get('url', '')}")
-        elif method == "Fetch.requestPaused":
-            self.paused.append(params)
         elif method == "Page.javascriptDialogOpening":
             self.dialogs += 1
 
@@ -201,16 +198,20 @@ class Browser:
         with open(file, "wb") as out:
             out.write(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
-    def answer_next(self, pattern, status, headers, body, act):
-        """Does `act`, and answers the request that it causes in the service's place."""
-        self.paused.clear()
-        self.call("Fetch.enable", patterns=[{"urlPattern": pattern}])
+    def answer_next(self, part, status, headers, body, act):
+        """Does `act`; the request that it causes, with `part` in its address, gets this answer in the service's place."""
+        self.js(f"""{{
+            const real = window.fetch;
+            window.answered = false;
+            window.fetch = (url, options) => {{
+                if (!String(url).includes({json.dumps(part)})) return real(url, options);
+                window.fetch = real;
+                window.answered = true;
+                return Promise.resolve(new Response({json.dumps(json.dumps(body))}, {{ status: {status}, headers: {json.dumps(headers)} }}));
+            }};
+        }}""")
         act()
-        self._until(lambda: (self.hear(), self.paused)[1], f"a request for {pattern}", 30)
-        fields = [{"name": name, "value": value} for name, value in headers.items()]
-        self.call("Fetch.fulfillRequest", requestId=self.paused[0]["requestId"], responseCode=status,
-                  responseHeaders=fields, body=base64.b64encode(json.dumps(body).encode()).decode())
-        self.call("Fetch.disable")
+        self.wait("window.answered", f"a request for {part}")
 
     def close(self):
         try:
