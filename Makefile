@@ -56,6 +56,10 @@ ledger-export: setup ## Hold the books against hledger and beancount, with balan
 schemathesis: setup ## Compare the running API with its description, on generated requests (needs python 3.10)
 	@scripts/schemathesis
 
+.PHONY: console
+console: setup ## Walk the operators' console in a headless Chromium; pictures go to target/console (needs python 3.9)
+	@scripts/console-test
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)

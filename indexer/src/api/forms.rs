@@ -105,6 +105,8 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "id" if path.contains("/contracts/") => CONTRACT,
         "id" if path.contains("/blocks/") => BLOCK,
         "id" if path.contains("/breaks/") => BREAK,
+        "id" if path.contains("/keys/") => "^[0-9a-fA-F]{16}$",
+        "file" => "^[a-z]{1,32}\\.(js|css|svg)$",
         "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
         "status" if path.ends_with("/disputes") => "^(open|ruled)$",
         "status" if path.ends_with("/settlements") => "^(settled|offered)$",

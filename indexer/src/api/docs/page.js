@@ -69,7 +69,8 @@ const render = (document_) => {
   const main = document.getElementById("main");
   const nav = document.getElementById("nav");
   main.replaceChildren(el("h1", {}, document_.info.title + " API"), el("p", {}, prose(document_.info.description)),
-    el("p", {}, el("a", { href: "/v1/openapi.json" }, "openapi.json"), " " + document_.info.version));
+    el("p", {}, el("a", { href: "/v1/openapi.json" }, "openapi.json"), " " + document_.info.version + ", ",
+      el("a", { href: "/console" }, "console")));
   for (const tag of document_.tags || []) {
     main.append(el("h2", {}, tag.description || tag.name));
     nav.append(el("b", {}, tag.description || tag.name));

@@ -4,11 +4,13 @@ mod audit_log;
 mod blocks;
 mod breaks;
 mod completeness;
+mod console;
 mod coverage;
 mod contracts;
 mod docs;
 pub(super) mod events;
 mod health;
+mod keys;
 mod market;
 mod projections;
 mod reorgs;
@@ -17,6 +19,7 @@ mod stream;
 mod sync;
 mod transactions;
 mod webhooks;
+mod whoami;
 mod why;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -87,6 +90,9 @@ pub(super) fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(breaks::one))
         .routes(routes!(breaks::coverage))
         .routes(routes!(why::why))
+        .routes(routes!(whoami::whoami))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::revoke))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::one, webhooks::change, webhooks::remove))
         .routes(routes!(webhooks::rotate))
@@ -101,6 +107,8 @@ pub(super) fn open() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
         .routes(routes!(docs::openapi_json))
         .routes(routes!(docs::page))
+        .routes(routes!(console::page))
+        .routes(routes!(console::part))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::lag))

@@ -3,6 +3,7 @@
 
 mod answers;
 mod breaks;
+mod console;
 mod frame;
 mod market;
 mod pages;

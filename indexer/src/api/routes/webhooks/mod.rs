@@ -12,9 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::json;
 
+pub(super) use self::view::PlainPage;
 use self::view::{
-    Beginning, ChangedWebhook, DeliveryView, NewWebhook, Plain, PlainPage, Rotation, WebhookView,
-    WithSecret, body, delivery_name, logged,
+    Beginning, ChangedWebhook, DeliveryView, NewWebhook, Plain, Rotation, WebhookView, WithSecret,
+    body, delivery_name, logged,
 };
 use crate::api::access::{Caller, Operator, Refusals};
 use crate::api::error::{ApiError, ErrorCode, Problem, Problems};

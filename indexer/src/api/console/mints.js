@@ -1,0 +1,63 @@
+// Badges on their way to the chain. Which columns, filters and actions there are is what the service's description says.
+import { ask, description, has, path } from "./api.js";
+import { badge, el, empty, facts, json } from "./dom.js";
+import { actions, filterFields, filters, rowFields } from "./forms.js";
+import { List } from "./list.js";
+import { principal, time, words } from "./text.js";
+
+const ROUTE = "/v1/mints";
+const FIRST = ["id", "state", "status", "reason", "user", "principal", "kind", "kind_name", "badge", "txid", "nonce"];
+const MOST = 9;
+const BAD = /stuck|fail|dead|refus|held|reject|lost|unknown/;
+const GOOD = /final|done|minted|confirmed|effect/;
+
+const isPlain = ({ schema }) => [schema.type].flat().some((type) => ["string", "integer", "number", "boolean"].includes(type)) || Boolean(schema.enum);
+
+const place = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+
+const cell = (name) => (row) => {
+  const value = row[name];
+  if (value === null || value === undefined) return "";
+  if (["state", "status", "standing"].includes(name)) return badge(words(value), BAD.test(value) ? "bad" : GOOD.test(value) ? "good" : "");
+  if (/_s$/.test(name) && typeof value === "number") return time(value);
+  if (/_at$|^at$/.test(name)) return time(value);
+  const text = String(value);
+  if (/^S[PTMN][0-9A-Z]{20,}/.test(text)) return el("span", { title: text, class: "mono" }, principal(text));
+  return text.length > 24 ? el("span", { title: text, class: "cut" }, text) : text;
+};
+
+const list = async (root, { query, filter, open }) => {
+  if (!(await has("get", ROUTE))) {
+    root.append(empty("This service mints no badges: its description has no " + ROUTE + "."));
+    return {};
+  }
+  const document_ = await description();
+  const fields = rowFields(document_, ROUTE).filter(isPlain).sort((a, b) => place(a) - place(b));
+  const questions = filterFields(document_, ROUTE);
+  const wanted = Object.fromEntries(questions.map(({ name }) => [name, query.get(name)]));
+  const canOpen = await has("get", ROUTE + "/{id}");
+  const id = (row) => String(row.id ?? row[fields[0].name]);
+  const table = new List({
+    label: "Mints",
+    none: "No mint passes these filters.",
+    name: id,
+    open: canOpen ? (row) => open(id(row)) : undefined,
+    read: (cursor, signal) => ask(path(ROUTE, { ...wanted, limit: 50, cursor }), { signal }),
+    columns: fields.slice(0, MOST).map(({ name, schema }) => ({
+      title: words(name), cell: cell(name), kind: [schema.type].flat().includes("integer") && !/_s$/.test(name) ? "number" : "",
+    })),
+  });
+  root.append(questions.length ? filters(questions, query, filter) : "", table.node);
+  await table.load();
+  return { reload: () => table.load(), more: () => table.more() };
+};
+
+const detail = async (root, { title, again, list: reread }, id) => {
+  title("Mint " + id);
+  const { data } = await ask(ROUTE + "/" + encodeURIComponent(id));
+  const plain = Object.entries(data).filter(([, value]) => value === null || typeof value !== "object");
+  const buttons = await actions(ROUTE + "/{id}", id, () => true, () => { again(); reread(); });
+  root.append(facts(plain.map(([name]) => [words(name), cell(name)(data)])), buttons || "", el("h3", {}, "As it was answered"), json(data, "The mint as it was answered"));
+};
+
+export const mints = { id: "mints", title: "Mints", letter: "m", list, detail };
