@@ -16,6 +16,7 @@ mod status;
 mod stream;
 mod sync;
 mod transactions;
+mod treasury;
 mod webhooks;
 mod why;
 
@@ -68,6 +69,10 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::money::assets))
         .routes(routes!(market::money::treasury))
         .routes(routes!(market::fees::list))
+        .routes(routes!(treasury::ledger::list))
+        .routes(routes!(treasury::statements::list))
+        .routes(routes!(treasury::statements::one))
+        .routes(routes!(treasury::dao::figures))
         .routes(routes!(market::stats::series))
         .routes(routes!(market::money::settings))
 }
