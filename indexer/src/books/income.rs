@@ -20,7 +20,7 @@ pub struct IncomeRow {
     pub key: Option<String>,
     /// How many days, categories or clients the row is about.
     pub keys: usize,
-    /// Milestones that paid a fee.
+    /// Milestones of which somebody was paid, with a fee or without.
     pub settlements: u64,
     /// What the fees are of: payouts and fees, base units.
     pub gross: String,
@@ -37,7 +37,7 @@ pub struct TreasuryTotals {
     pub treasury: String,
     /// `STX`, or the id of a token's contract.
     pub asset: String,
-    /// Milestones that paid a fee.
+    /// Milestones of which somebody was paid, with a fee or without.
     pub settlements: u64,
     /// What the fees are of: payouts and fees, base units.
     pub gross: String,
@@ -111,22 +111,28 @@ fn add(net: &mut Net, text: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a settlement came of, as its event says.
-fn category(value: Option<&[u8]>) -> String {
+const UNKNOWN: &str = "unknown";
+
+/// What a settlement came of, and whose a fee would have been, as its event says.
+fn told(value: Option<&[u8]>) -> (String, String) {
     let envelope = value.and_then(|raw| events::decode(LogicEvent::CONTRACT, raw).ok());
     match envelope.map(|e| e.event) {
-        Some(Event::Logic(LogicEvent::MilestoneSettled(e))) => e.cause.0,
-        _ => "unknown".to_owned(),
+        Some(Event::Logic(LogicEvent::MilestoneSettled(e))) => (e.cause.0, e.treasury.to_string()),
+        _ => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
     }
 }
 
 impl Income {
-    /// Adds a fee.
+    /// Adds a settlement. One that gave all back paid nobody, and is left out.
     ///
     /// # Errors
     /// When an amount cannot be read.
     pub fn take(&mut self, line: &FeeLine) -> Result<(), StoreError> {
         let (fee, payout) = (units(&line.fee)?, units(&line.payout)?);
+        if fee == 0 && payout == 0 {
+            return Ok(());
+        }
+        let (category, treasury) = told(line.value.as_deref());
         let mut sum = Sum {
             settlements: 1,
             ..Sum::default()
@@ -134,17 +140,20 @@ impl Income {
         sum.fees.add(Side::Debit, fee);
         sum.gross.add(Side::Debit, fee);
         sum.gross.add(Side::Debit, payout);
-        let client = line.client.clone().unwrap_or_else(|| "unknown".to_owned());
+        let client = line.client.clone().unwrap_or_else(|| UNKNOWN.to_owned());
         for (sums, key) in [
             (&mut self.days, line.day.clone()),
-            (&mut self.categories, category(line.value.as_deref())),
+            (&mut self.categories, category),
             (&mut self.clients, client),
         ] {
             sums.entry((line.asset.clone(), key))
                 .or_default()
                 .merge(sum);
         }
-        let key = (line.treasury.clone(), line.asset.clone());
+        let key = (
+            line.treasury.clone().unwrap_or(treasury),
+            line.asset.clone(),
+        );
         self.treasuries.entry(key).or_default().sum.merge(sum);
         Ok(())
     }
@@ -250,7 +259,7 @@ mod tests {
     fn fee(client: &str, fee: u128, payout: u128) -> FeeLine {
         FeeLine {
             day: "2026-11-25".into(),
-            treasury: "ST1".into(),
+            treasury: Some("ST1".into()),
             asset: "STX".into(),
             fee: fee.to_string(),
             payout: payout.to_string(),
@@ -265,6 +274,7 @@ mod tests {
         for (client, paid) in [("a", 5), ("b", 9), ("c", 1), ("a", 5), ("d", 2)] {
             income.take(&fee(client, paid, 19 * paid)).unwrap();
         }
+        income.take(&fee("e", 0, 0)).unwrap();
         let rows = income.by_client(2);
         let named: Vec<_> = rows
             .iter()

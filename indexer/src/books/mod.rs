@@ -6,12 +6,11 @@ pub mod income;
 pub mod budget;
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use stxworx_clarity::events::security::SecurityEvent;
 use utoipa::ToSchema;
 
 use crate::store::StoreError;
-use crate::store::ledger::dao::{self, Days};
+use crate::store::ledger::dao::{self, Days, Snapshot};
 use budget::{BudgetUse, Budgets};
 use income::{Income, IncomeRow, TreasuryTotals};
 
@@ -94,7 +93,7 @@ pub struct MoneyAction {
 ///
 /// # Errors
 /// When the database fails, or a row cannot be read.
-pub async fn view(connection: &mut PgConnection, days: Days) -> Result<DaoView, StoreError> {
+pub async fn view(connection: &mut Snapshot, days: Days) -> Result<DaoView, StoreError> {
     let mut income = Income::default();
     dao::fees(connection, &days, |line| income.take(line)).await?;
     for moved in dao::moved(connection, &days).await? {

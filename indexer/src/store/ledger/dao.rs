@@ -5,6 +5,9 @@ use sqlx::PgConnection;
 
 use crate::store::StoreError;
 
+/// A connection in whose transaction every statement sees the same.
+pub type Snapshot = PgConnection;
+
 /// Days, both included, by the time of the Bitcoin block: `YYYY-MM-DD`, UTC. None is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Days {
@@ -14,16 +17,16 @@ pub struct Days {
     pub to: Option<String>,
 }
 
-/// A fee that counts: its booking is neither void nor reversed.
+/// A settlement that counts, with what its fee was: its booking is neither void nor reversed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeeLine {
     /// The day, UTC.
     pub day: String,
-    /// Who received it.
-    pub treasury: String,
+    /// Who received the fee; none where there was none.
+    pub treasury: Option<String>,
     /// The asset.
     pub asset: String,
-    /// Base units.
+    /// The fee, base units; zero where none was paid.
     pub fee: String,
     /// Base units that the freelancer received.
     pub payout: String,
@@ -33,7 +36,7 @@ pub struct FeeLine {
     pub value: Option<Vec<u8>>,
 }
 
-/// Hands every fee of these days to `take`, one by one.
+/// Hands every settlement of these days to `take`, one by one.
 ///
 /// # Errors
 /// When the database fails.
@@ -45,14 +48,16 @@ pub async fn fees(
     let mut rows = sqlx::query_as!(
         FeeLine,
         r#"select to_char(to_timestamp(j.burn_block_time) at time zone 'UTC', 'YYYY-MM-DD') as "day!",
-               substr(p.account, 10) as "treasury!", p.asset, p.amount::text as "fee!",
-               coalesce((select sum(g.amount) from posting g
-                    where g.seq = j.seq and g.asset = p.asset and g.part = 'payout' and g.side = 'debit'), 0)::text
-                   as "payout!",
-               v.state ->> 'client' as client, e.value
+               m.treasury, m.asset as "asset!", coalesce(m.fee, 0)::text as "fee!",
+               coalesce(m.payout, 0)::text as "payout!", v.state ->> 'client' as client, e.value as "value?"
            from live_event l
            join journal j on j.seq = l.seq
-           join posting p on p.seq = j.seq and p.part = 'fee' and p.account like 'treasury:%'
+           cross join lateral (
+               select min(p.asset) as asset,
+                   min(substr(p.account, 10)) filter (where p.part = 'fee' and p.account like 'treasury:%') as treasury,
+                   sum(p.amount) filter (where p.part = 'fee' and p.account like 'treasury:%') as fee,
+                   sum(p.amount) filter (where p.part = 'payout' and p.side = 'debit') as payout
+               from posting p where p.seq = j.seq) m
            left join block b on b.index_block_hash = j.index_block_hash
            left join transaction t on t.block_id = b.id and t.txid = j.txid
            left join event e on e.block_id = b.id and e.tx_index = t.tx_index
@@ -63,12 +68,12 @@ pub async fn fees(
            where l.kind = 'settlement'
              and ($1::text is null or j.burn_block_time >= extract(epoch from ($1::text)::date::timestamp at time zone 'UTC'))
              and ($2::text is null or j.burn_block_time < extract(epoch from (($2::text)::date + 1)::timestamp at time zone 'UTC'))
-           order by j.seq, p.line"#,
+           order by j.seq"#,
         days.from,
         days.to
     )
     .fetch(connection);
-    let failed = StoreError::db("read the fees of some days");
+    let failed = StoreError::db("read the settlements of some days");
     loop {
         match rows.try_next().await {
             Ok(Some(row)) => take(&row)?,

@@ -35,7 +35,7 @@ pub struct Agenda {
     pub due: Vec<Due>,
     /// Blocks that are left to the proofs of later ones, because they are too many.
     pub left_to_later: usize,
-    /// The last journal that this is about.
+    /// Everything up to this journal is proved with this.
     pub head: i64,
     /// The mirror's first block, and what the books say of each pair up to it.
     pub origin: Place,
@@ -56,8 +56,9 @@ pub enum Also {
     Everything,
 }
 
-/// What is to be proved: each block with money that moved since the last look, `most` of them at most. None while the
-/// books are behind the mirror, or where nothing is to be done.
+/// What is to be proved: each block with money that moved since the last look, `most` of them at most. Only up to where
+/// no line of the outbox is left to book: there the books are those of the canonical chain. None where nothing is to be
+/// done.
 ///
 /// # Errors
 /// When the database fails.
@@ -74,21 +75,27 @@ pub async fn agenda(
     let standing = sqlx::query!(
         r#"select q.proved_seq, h.count, t.height as "height?", t.index_block_hash as "tip?",
                o.height as "origin_height?", o.index_block_hash as "origin?",
-               exists (select from outbox x where x.id > p.outbox_watermark) as "behind!",
-               greatest((select max(height) from burn_block), t.burn_block_height) as burn_height,
+               greatest((select max(height) from burn_block), n.burn_block_height) as burn_height,
                (select max(c.height) from canonical c join block b on b.id = c.block_id
-                where b.burn_block_height <= greatest((select max(height) from burn_block), t.burn_block_height) - $1)
+                where b.burn_block_height <= greatest((select max(height) from burn_block), n.burn_block_height) - $1)
                    as final_height
-           from ledger_progress p, ledger_head h, ledger_proof_progress q, mirror m
-           left join block t on t.id = m.tip_block_id
-           left join canonical c on c.height = (select min(height) from canonical)
-           left join block o on o.id = c.block_id"#,
+           from mirror m
+           cross join ledger_progress p
+           cross join ledger_head h
+           cross join ledger_proof_progress q
+           left join block n on n.id = m.tip_block_id
+           left join canonical c on c.height = coalesce(
+               (select min(b.height) - 1 from outbox x join block b on b.id = x.block_id
+                where x.id > p.outbox_watermark), n.height)
+           left join block t on t.id = c.block_id
+           left join canonical f on f.height = (select min(height) from canonical)
+           left join block o on o.id = f.block_id"#,
         i32::try_from(finality).unwrap_or(i32::MAX)
     )
     .fetch_optional(&mut *tx)
     .await
     .map_err(StoreError::db("see what is to be proved"))?;
-    let Some(standing) = standing.filter(|s| !s.behind) else {
+    let Some(standing) = standing else {
         return Ok(None);
     };
     let ends = standing.height.zip(standing.tip);
@@ -100,6 +107,9 @@ pub async fn agenda(
     };
     let (tip, origin) = (place(tip)?, place(origin)?);
     let mut wanted = moved(&mut tx, holders, standing.proved_seq, &tip).await?;
+    let before = wanted.len();
+    wanted.retain(|place, _| place.height <= tip.height);
+    let all = wanted.len() == before;
     let at_tip = match also {
         Also::Pairs(pairs) => pairs.clone(),
         Also::Everything => every(&mut tx, holders).await?,
@@ -107,7 +117,12 @@ pub async fn agenda(
     if !at_tip.is_empty() {
         wanted.entry(tip.clone()).or_default().extend(at_tip);
     }
-    if wanted.is_empty() && standing.proved_seq == standing.count {
+    let head = if all {
+        standing.count
+    } else {
+        standing.proved_seq
+    };
+    if wanted.is_empty() && standing.proved_seq == head {
         return Ok(None);
     }
     // The balance at a later block is over everything before it.
@@ -130,7 +145,7 @@ pub async fn agenda(
     Ok(Some(Agenda {
         due,
         left_to_later,
-        head: standing.count,
+        head,
         origin,
         before,
         burn_height: standing.burn_height.unwrap_or(0),
