@@ -3,7 +3,7 @@
 //! The modules in the order in which a payload meets them:
 //! [`source`] receives and stores it, [`decode`] makes a block of it, [`chain`] decides which blocks
 //! are canonical, [`project`] derives the states of entities, [`store`] writes all of it in one
-//! transaction, [`api`] serves it, [`webhook`] tells receivers, [`audit`] proves it against the chain. [`pipeline`] wires the middle of that; [`verify`] proves the result
+//! transaction, [`books`] sums up what the DAO's books say, [`api`] serves it, [`webhook`] tells receivers, [`audit`] proves it against the chain. [`pipeline`] wires the middle of that; [`verify`] proves the result
 //! against the stored payloads, [`reindex`] repairs it from them, and [`explain`] says where a state comes from. [`model`] is what they all speak.
 //!
 //! `model`, `decode`, `chain` and `project` are pure: no clock, no I/O, no configuration, no SQL.
@@ -14,6 +14,7 @@ pub mod decode;
 pub mod chain;
 pub mod project;
 pub mod store;
+pub mod books;
 pub mod pipeline;
 pub mod api;
 pub mod webhook;

@@ -114,6 +114,8 @@ pub struct Config {
     pub metrics_listen: SocketAddr,
     /// Bitcoin blocks after which a block counts as final.
     pub finality_burn_blocks: u32,
+    /// Principals whose network fees the books have.
+    pub ledger_fee_payers: Vec<String>,
     /// The platform that is compared; none for no reconciliation. Holds a secret.
     pub platform: Option<platform::PlatformConfig>,
     /// Filter of log lines.
@@ -240,6 +242,7 @@ impl Config {
             sources: SourceConfig::read(&values)?,
             lease_ttl: Duration::from_millis(values.integer("lease.ttl_ms", 100, 600_000)?),
             finality_burn_blocks,
+            ledger_fee_payers: fee_payers(&values)?,
             platform: platform::read(&values, finality_burn_blocks)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {
@@ -301,6 +304,18 @@ fn websocket(values: &load::Values) -> Result<Option<String>, ConfigError> {
         return Err(values.invalid("api_source.websocket", expected));
     }
     Ok(Some(url).filter(|url| !url.is_empty()))
+}
+
+fn fee_payers(values: &load::Values) -> Result<Vec<String>, ConfigError> {
+    let payers = values.list("ledger.fee_payers")?;
+    for who in &payers {
+        let is_account = who.parse::<stxworx_clarity::codec::Principal>().is_ok();
+        if !is_account || who.contains('.') {
+            let expected = "Stacks addresses: contracts pay no fees";
+            return Err(values.invalid_item("ledger.fee_payers", who, expected));
+        }
+    }
+    Ok(payers)
 }
 
 fn follow_set(values: &load::Values) -> Result<FollowSet, ConfigError> {

@@ -379,6 +379,12 @@ pub const SETTINGS: &[Setting] = &[
         "6",
         "Bitcoin blocks on top of a block's own after which it counts as final.",
     ),
+    setting(
+        "ledger.fee_payers",
+        Kind::List,
+        "[]",
+        "Addresses whose network fees the books have, in an account of each: who mints badges. Follow them, too, for their balances to be proved.",
+    ),
     Setting {
         key: "platform.url",
         kind: Kind::Text,

@@ -5,6 +5,7 @@
 //! released, and the process reports the failure with a non-zero code.
 
 mod database;
+mod ledger;
 mod listen;
 mod live;
 mod reconciler;
@@ -117,6 +118,7 @@ pub struct Daemon {
     pub reader: PgPool,
     writer: PgPool,
     watched: Vec<(&'static str, PgPool)>,
+    leading: Option<tokio::sync::watch::Receiver<Option<i64>>>,
     tasks: JoinSet<(&'static str, Result<(), DaemonError>)>,
     cancel: CancellationToken,
 }
@@ -161,6 +163,7 @@ impl Daemon {
             watched: vec![("writer", writer.clone()), ("reader", reader.clone())],
             reader,
             writer: writer.clone(),
+            leading: None,
             tasks: JoinSet::new(),
             cancel,
         };
@@ -222,7 +225,7 @@ impl Daemon {
             leading: candidate.leading.subscribe(),
             stop: self.cancel.clone(),
         };
-        self.start_ledger(config, pool.clone(), candidate.leading.subscribe());
+        self.start_ledger(config, pool.clone(), &candidate.leading);
         let shelf = sources::shelf(pool.clone(), Arc::clone(&wake));
         let hint = Arc::new(Notify::new());
         sources::listen_for_hints(config, &self.metrics, &hint, &turn, &mut self.tasks)?;
@@ -244,22 +247,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Keeps the books while this process writes the mirror.
-    fn start_ledger(
-        &mut self,
-        config: &Config,
-        pool: PgPool,
-        leading: tokio::sync::watch::Receiver<Option<i64>>,
-    ) {
-        let finality = config.finality_burn_blocks;
-        let (metrics, stop) = (Arc::clone(&self.metrics), self.cancel.clone());
-        self.tasks.spawn(async move {
-            stxworx_reconciler::ledger::keep::run(pool, finality, leading, metrics, stop).await;
-            ("the ledger", Ok(()))
-        });
-    }
-
-    /// Compares contracts with a node from now on.
+    /// Compares contracts and books with a node from now on.
     ///
     /// # Errors
     /// When the URL is none.
@@ -277,7 +265,7 @@ impl Daemon {
             audit::run(pool, node, source, pause, metrics, stop).await;
             ("the audit", Ok(()))
         });
-        Ok(())
+        self.start_prover(config, url)
     }
 
     fn start_api(
@@ -432,13 +420,15 @@ fn failure(
 
 /// What the API is given.
 pub fn api_state(config: &Config, pool: PgPool, live: Arc<ProcessLive>) -> ApiState {
-    ApiState::new(
+    let mut state = ApiState::new(
         pool,
         config.network.as_str().to_owned(),
         render_clarity,
         config.finality_burn_blocks,
         live,
-    )
+    );
+    state.statement_page = Some(stxworx_reconciler::ledger::html::page);
+    state
 }
 
 fn render_clarity(bytes: &[u8]) -> Option<serde_json::Value> {

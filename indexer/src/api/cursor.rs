@@ -62,6 +62,18 @@ impl Key for i64 {
     }
 }
 
+impl Key for (i64, i64) {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (first, rest) = bytes.split_at_checked(8)?;
+        Some((i64::read(first)?, i64::read(rest)?))
+    }
+}
+
 impl Key for String {
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.as_bytes());

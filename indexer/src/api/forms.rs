@@ -102,6 +102,13 @@ fn form(path: &str, name: &str, object: &mut Object) {
 fn pattern(path: &str, name: &str) -> &'static str {
     match name {
         "contract" => CONTRACT,
+        "period" => "^(open|[1-9][0-9]{0,8})$",
+        "format" => "^(json|html)$",
+        "kind" if path.ends_with("/ledger") => {
+            "^(deposit|settlement|cancellation|spend|trial|unattributed|outflow|network_fee|reversal)$"
+        }
+        "state" if path.ends_with("/ledger") => "^(pending|posted|void)$",
+        "project" => NUMBER,
         "id" if path.contains("/contracts/") => CONTRACT,
         "id" if path.contains("/blocks/") => BLOCK,
         "id" if path.contains("/breaks/") => BREAK,

@@ -28,7 +28,7 @@ use access::Schemes;
 pub use error::{ApiError, ErrorCode, Problem};
 pub use state::{
     ApiState, Blocked, CorsOrigins, LagLimits, Limits, Live, LiveStatus, NoOrigin, RenderClarity,
-    WebhookRules,
+    StatementPage, WebhookRules,
 };
 
 use std::sync::Arc;

@@ -239,6 +239,22 @@ impl Reader {
         cursor.encode(&self.scope)
     }
 
+    /// Where a page of the books begins: the hash of the journal on which the walk stands, and the key.
+    pub fn walk_in_books<K: Key>(&self, text: &str) -> Result<([u8; 32], K), Early> {
+        let cursor = self.decode::<K>(text)?;
+        Ok((cursor.tip, cursor.key))
+    }
+
+    /// The cursor behind a row of the books, which stands on a journal and not on a block.
+    pub fn cursor_in_books<K: Key>(&self, head: [u8; 32], key: K) -> String {
+        let cursor = Cursor {
+            tip: head,
+            height: 0,
+            key,
+        };
+        cursor.encode(&self.scope)
+    }
+
     fn decode<K: Key>(&self, text: &str) -> Result<Cursor<K>, ApiError> {
         Cursor::decode(text, &self.scope).ok_or_else(|| {
             ApiError::new(
@@ -340,6 +356,17 @@ impl Reader {
     pub fn respond<T: Serialize>(self, body: impl FnOnce(Option<AsOf>) -> T) -> Response {
         let headers = self.headers();
         (headers, Json(body(self.as_of))).into_response()
+    }
+
+    /// Answers with a page for people.
+    pub fn html(self, page: String, policy: Option<HeaderValue>) -> Response {
+        let mut headers = self.headers();
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(policy) = policy {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        (headers, page).into_response()
     }
 
     fn headers(&self) -> HeaderMap {

@@ -14,10 +14,14 @@ use super::error::{ApiError, ErrorCode};
 use super::metrics::ApiMetrics;
 use super::stream::metrics::StreamMetrics;
 use super::stream::{StreamSettings, Streams};
+use crate::store::ledger::statement::Statement;
 use crate::store::read::{ReadError, Snapshot, Tip};
 
 /// Renders a serialised Clarity value as JSON; none when the bytes are not one.
 pub type RenderClarity = fn(&[u8]) -> Option<serde_json::Value>;
+
+/// Makes a page to print of a statement, with the seal of its period in hexadecimal, if that is closed.
+pub type StatementPage = fn(&Statement, Option<&str>) -> String;
 
 /// What the process knows about itself without asking the database.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +174,8 @@ pub struct ApiState {
     pub network: String,
     /// Renders Clarity values.
     pub render: RenderClarity,
+    /// Makes pages of statements; none where this process makes none.
+    pub statement_page: Option<StatementPage>,
     /// How many Bitcoin blocks make a block final.
     pub finality_burn_blocks: u32,
     /// The running daemon.
@@ -222,6 +228,7 @@ impl ApiState {
             streams,
             webhooks: WebhookRules::default(),
             metrics: None,
+            statement_page: None,
             pool,
             admin: None,
             access: Arc::new(Access::new(AccessRules::default(), None)),

@@ -21,6 +21,11 @@ pub fn treasury(who: &str) -> String {
     format!("treasury:{who}")
 }
 
+/// Somebody whose network fees are the DAO's expense: who mints its badges.
+pub fn minter(who: &str) -> String {
+    format!("minter:{who}")
+}
+
 /// Everybody else.
 pub fn external(who: &str) -> String {
     format!("external:{who}")
@@ -48,15 +53,25 @@ pub struct Holders {
     pub escrows: BTreeSet<String>,
     /// Followed governed treasuries, and other principals that are followed.
     pub treasuries: BTreeSet<String>,
+    /// Those whose network fees are booked. Of these the mirror may have only what touches something that is followed.
+    pub minters: BTreeSet<String>,
 }
 
 /// Names of contracts that hold money.
 pub const HOLDING: [&str; 2] = [LogicEvent::CONTRACT, SecurityEvent::CONTRACT];
 
 impl Holders {
-    /// The holders of a follow set; `known` are contracts whose names say that they hold money.
-    pub fn of<'a>(follow: &FollowSet, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut holders = Self::default();
+    /// The holders of a follow set; `known` are contracts whose names say that they hold money, `minters` those whose
+    /// network fees are booked.
+    pub fn of<'a>(
+        follow: &FollowSet,
+        known: impl IntoIterator<Item = &'a str>,
+        minters: &[String],
+    ) -> Self {
+        let mut holders = Self {
+            minters: minters.iter().cloned().collect(),
+            ..Self::default()
+        };
         for contract in known.into_iter().filter(|c| follow.follows_contract(c)) {
             match name_of(contract) {
                 LogicEvent::CONTRACT => holders.escrows.insert(contract.to_owned()),
@@ -65,25 +80,35 @@ impl Holders {
             };
         }
         let platform = |who: &str| name_of(who).starts_with("freelance-");
-        let others = follow.principals.iter().filter(|p| !platform(p)).cloned();
+        let others = follow.principals.iter().filter(|p| !platform(p));
+        let others = others.filter(|p| !holders.minters.contains(*p)).cloned();
+        let others: Vec<_> = others.collect();
         holders.treasuries.extend(others);
         holders
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<String> {
-        self.escrows.union(&self.treasuries).cloned().collect()
+        let all = self.escrows.union(&self.treasuries).chain(&self.minters);
+        all.cloned().collect()
+    }
+
+    /// Those who may pay for transactions: treasuries, of which some are accounts, and minters.
+    pub fn payers(&self) -> Vec<String> {
+        self.treasuries.union(&self.minters).cloned().collect()
     }
 
     /// Is it one of them?
     pub fn holds(&self, who: &str) -> bool {
-        self.escrows.contains(who) || self.treasuries.contains(who)
+        self.escrows.contains(who) || self.treasuries.contains(who) || self.minters.contains(who)
     }
 
     /// The account to which money goes that no event speaks of.
     pub fn into(&self, who: &str) -> String {
         if self.escrows.contains(who) {
             unattributed(who)
+        } else if self.minters.contains(who) {
+            minter(who)
         } else if self.treasuries.contains(who) {
             treasury(who)
         } else {
@@ -96,6 +121,8 @@ impl Holders {
     pub fn out_of(&self, who: &str) -> String {
         if self.escrows.contains(who) || self.is_governed(who) {
             suspense(who)
+        } else if self.minters.contains(who) {
+            minter(who)
         } else if self.treasuries.contains(who) {
             treasury(who)
         } else {

@@ -5,13 +5,15 @@
 //! leaves a contract without an event. So the accounts of a holder always sum up to its transfers, and those of its
 //! projects to its events: both can be proved, and where they part is named.
 
+use stxworx_indexer::store::ledger::desk::Terms;
 use stxworx_indexer::store::ledger::{Booking, Kind, Line, Side};
 
 use super::account::{self, Holders};
 use super::money::{Money, Says, Told, Transfer};
+use super::rounding;
 
-/// Client and freelancer of a project, if the mirror knows them.
-pub type Parties<'a> = &'a dyn Fn(&str, u128) -> Option<(String, String)>;
+/// Client, freelancer and fee rate of a project, if the mirror knows them.
+pub type Parties<'a> = &'a dyn Fn(&str, u128) -> Option<Terms>;
 
 /// Transfers that no event has claimed yet.
 struct Unclaimed<'a>(Vec<Option<&'a Transfer>>);
@@ -92,6 +94,47 @@ impl<'a> Draft<'a> {
                     .push(format!("the {part} of {amount} has no transfer"));
                 self.line(Side::Debit, account::suspense(holder), amount, part);
             }
+        }
+    }
+
+    /// A fee that is not what the project's rate makes of payout and fee: the treasury has what it has, and what it has
+    /// too much or too little of stands in its suspense account.
+    fn rule_fee(&mut self, payout: u128, fee: u128, bps: u16, treasury: &str) {
+        let Some(gross) = payout.checked_add(fee) else {
+            return;
+        };
+        let right = rounding::fee(gross, bps);
+        if right == fee {
+            return;
+        }
+        let places = |l: &Line| l.part == "fee" && l.account.starts_with("treasury:");
+        let Some(place) = self.lines.iter().position(places) else {
+            // A fee without its transfer is said already.
+            if fee == 0 {
+                self.notes.push(format!(
+                    "no fee was paid, and {right} is due of {gross} at {bps} basis points"
+                ));
+                self.line(Side::Debit, account::treasury(treasury), right, "fee");
+                let suspense = account::suspense(treasury);
+                self.line(Side::Credit, suspense, right, "fee_difference");
+            }
+            return;
+        };
+        self.notes.push(format!(
+            "the fee of {fee} is not {right}, which is due of {gross} at {bps} basis points"
+        ));
+        let who = self.lines[place].account.clone();
+        let suspense = account::suspense(who.trim_start_matches("treasury:"));
+        if right > fee {
+            self.lines[place].amount = right;
+            self.line(Side::Credit, suspense, right - fee, "fee_difference");
+        } else {
+            let excess = fee - right;
+            self.lines[place].amount = right;
+            if right == 0 {
+                self.lines.remove(place);
+            }
+            self.line(Side::Debit, suspense, excess, "fee_difference");
         }
     }
 
@@ -183,7 +226,7 @@ pub fn bookings(money: &Money, holders: &Holders, parties: Parties<'_>) -> Vec<B
     if let Some((payer, fee)) = &money.fee
         && *fee > 0
     {
-        bookings.push(network_fee(money, payer, *fee));
+        bookings.push(network_fee(money, payer, *fee, holders));
     }
     bookings
 }
@@ -250,7 +293,7 @@ fn cancelled(
         return None;
     };
     let escrow = told.contract.as_str();
-    let client = parties(escrow, *project).map(|(client, _)| client);
+    let client = parties(escrow, *project).map(|terms| terms.client);
     let mut draft = Draft::new(holders, asset);
     let found = unclaimed
         .of(asset, *refunded, [Some(escrow), client.as_deref()])
@@ -291,7 +334,11 @@ fn settled(
         return None;
     };
     let escrow = told.contract.as_str();
-    let (client, freelancer) = parties(escrow, *project).unwrap_or_default();
+    let Terms {
+        client,
+        freelancer,
+        fee_bps,
+    } = parties(escrow, *project).unwrap_or_default();
     let known = |who: &str| (!who.is_empty()).then(|| who.to_owned());
     let mut draft = Draft::new(holders, asset);
     draft.line(
@@ -331,6 +378,9 @@ fn settled(
         );
     }
     draft.make_up(escrow, *amount, &[*payout, *fee, *refund]);
+    if let Some(bps) = fee_bps {
+        draft.rule_fee(*payout, *fee, bps, treasury);
+    }
     draft.booking(Kind::Settlement, money, told, Some(*project))
 }
 
@@ -400,7 +450,7 @@ fn unspoken(money: &Money, transfer: &Transfer, holders: &Holders) -> Option<Boo
     })
 }
 
-fn network_fee(money: &Money, payer: &str, fee: u128) -> Booking {
+fn network_fee(money: &Money, payer: &str, fee: u128, holders: &Holders) -> Booking {
     let line = |side, account| Line {
         account,
         asset: "STX".to_owned(),
@@ -416,7 +466,7 @@ fn network_fee(money: &Money, payer: &str, fee: u128) -> Booking {
         project: None,
         note: None,
         lines: vec![
-            line(Side::Credit, account::treasury(payer)),
+            line(Side::Credit, holders.out_of(payer)),
             line(Side::Debit, account::external(account::MINERS)),
         ],
     }

@@ -13,6 +13,7 @@ fn holders() -> Holders {
     Holders {
         escrows: [ESCROW.to_owned()].into(),
         treasuries: [TREASURY.to_owned(), "ST8".to_owned()].into(),
+        minters: ["STM".to_owned()].into(),
     }
 }
 
@@ -59,8 +60,12 @@ fn opened(asset: &str, total: u128) -> Says {
     }
 }
 
-fn parties(contract: &str, project: u128) -> Option<(String, String)> {
-    (contract == ESCROW && project == 7).then(|| ("STC".into(), "STF".into()))
+fn parties(contract: &str, project: u128) -> Option<Terms> {
+    (contract == ESCROW && project == 7).then(|| Terms {
+        client: "STC".into(),
+        freelancer: "STF".into(),
+        fee_bps: None,
+    })
 }
 
 fn book(transfers: Vec<Transfer>, told: Vec<Told>) -> Vec<Booking> {
@@ -351,5 +356,132 @@ fn a_treasury_that_is_an_account_pays_for_its_transactions() {
     expect(
         &booked,
         [("treasury:ST8", "-300"), ("external:miners", "300")],
+    );
+}
+
+fn at_five_percent(transfers: Vec<Transfer>, told: Vec<Told>) -> Vec<Booking> {
+    let money = Money {
+        txid: [0xAB; 32],
+        transfers,
+        told,
+        fee: None,
+    };
+    let terms = |_: &str, _: u128| {
+        Some(Terms {
+            client: "STC".into(),
+            freelancer: "STF".into(),
+            fee_bps: Some(500),
+        })
+    };
+    bookings(&money, &holders(), &terms)
+}
+
+#[test]
+fn a_fee_that_does_not_follow_the_rule_stands_in_the_treasurys_suspense() {
+    let pays = |payout: u128, fee: u128| {
+        let mut transfers = vec![transfer(0, "STX", ESCROW, "STF", payout)];
+        if fee > 0 {
+            transfers.push(transfer(1, "STX", ESCROW, TREASURY, fee));
+        }
+        at_five_percent(
+            transfers,
+            vec![told(2, settled(payout + fee, payout, fee, 0))],
+        )
+    };
+    let (project, treasury) = (
+        "escrow:ST1.freelance-logic:7",
+        "treasury:ST1.freelance-security",
+    );
+    let suspense = "suspense:ST1.freelance-security";
+    // Five percent of 119, rounded down, is 5.
+    let right = pays(114, 5);
+    assert_eq!(right[0].note, None);
+    expect(
+        &right,
+        [(project, "-119"), ("external:STF", "114"), (treasury, "5")],
+    );
+    let more = pays(90, 10);
+    assert_eq!(
+        more[0].note.as_deref(),
+        Some("the fee of 10 is not 5, which is due of 100 at 500 basis points")
+    );
+    expect(
+        &more,
+        [
+            (project, "-100"),
+            ("external:STF", "90"),
+            (treasury, "5"),
+            (suspense, "5"),
+        ],
+    );
+    let less = pays(98, 2);
+    expect(
+        &less,
+        [
+            (project, "-100"),
+            ("external:STF", "98"),
+            (treasury, "5"),
+            (suspense, "-3"),
+        ],
+    );
+    let none = pays(100, 0);
+    assert_eq!(
+        none[0].note.as_deref(),
+        Some("no fee was paid, and 5 is due of 100 at 500 basis points")
+    );
+    expect(
+        &none,
+        [
+            (project, "-100"),
+            ("external:STF", "100"),
+            (treasury, "5"),
+            (suspense, "-5"),
+        ],
+    );
+    let unasked = pays(9, 1);
+    expect(
+        &unasked,
+        [(project, "-10"), ("external:STF", "9"), (suspense, "1")],
+    );
+    // What the treasury has is what came to it, whatever is due.
+    for (bookings, fee) in [(&more, "10"), (&less, "2"), (&unasked, "1")] {
+        let held = held(bookings);
+        let of = |account: &str| held.get(account).map_or(0, |n| n.parse::<i64>().unwrap());
+        assert_eq!((of(treasury) + of(suspense)).to_string(), fee);
+    }
+    let most = at_five_percent(vec![], vec![told(0, settled(u128::MAX, u128::MAX, 1, 0))]);
+    assert!(most[0].note.as_ref().unwrap().contains("do not add up"));
+    held(&most);
+}
+
+#[test]
+fn a_minters_fees_and_transfers_have_an_account_of_their_own() {
+    let money = Money {
+        txid: [1; 32],
+        transfers: vec![
+            transfer(0, "STX", TREASURY, "STM", 70),
+            transfer(1, "STX", "STM", "STX1", 4),
+        ],
+        told: vec![told(
+            2,
+            Says::Spent {
+                asset: "STX".into(),
+                amount: 70,
+                to: "STM".into(),
+            },
+        )],
+        fee: Some(("STM".into(), 300)),
+    };
+    let booked = bookings(&money, &holders(), &parties);
+    let kinds: Vec<_> = booked.iter().map(|b| b.kind).collect();
+    assert_eq!(kinds, [Kind::Spend, Kind::Outflow, Kind::NetworkFee]);
+    expect(
+        &booked,
+        [
+            ("treasury:ST1.freelance-security", "-70"),
+            ("minter:STM", "-234"),
+            ("external:STX1", "4"),
+            ("external:miners", "300"),
+        ],
     );
 }

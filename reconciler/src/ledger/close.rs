@@ -230,18 +230,9 @@ async fn sealed(
     candidate: &Candidate,
     request: &Request<'_>,
 ) -> Result<Seal, CloseError> {
-    let (balances, flows, fees) =
-        seal::figures(pool, candidate.number, candidate.until_height).await?;
-    let statement = Statement {
-        period: candidate.number,
-        from_height: candidate.from_height,
-        until_height: candidate.until_height,
-        until_block: format!("0x{}", hex::encode(candidate.until_block)),
-        until_time: candidate.until_time,
-        balances,
-        flows,
-        fees,
-    };
+    let mut snapshot = seal::snapshot(pool).await?;
+    let statement = Statement::of(&mut snapshot, candidate).await?;
+    drop(snapshot);
     if statement.has_suspense() && !request.with_suspense {
         return Err(CloseError::Suspense);
     }

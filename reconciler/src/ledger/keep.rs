@@ -28,6 +28,24 @@ const RIPE: i64 = 5_000;
 /// How long nothing is looked for when there was nothing.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How the books are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Bitcoin blocks from which on a block is final.
+    pub finality: u32,
+    /// Principals whose network fees are booked, besides those of treasuries that are accounts.
+    pub fee_payers: Vec<String>,
+}
+
+impl From<u32> for Rules {
+    fn from(finality: u32) -> Self {
+        Self {
+            finality,
+            fee_payers: Vec::new(),
+        }
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Step {
@@ -75,7 +93,8 @@ async fn holders(desk: &mut Desk) -> Result<Holders, StoreError> {
     } else {
         desk.follow.contracts.iter().cloned().collect()
     };
-    Ok(Holders::of(&desk.follow, known.iter().map(String::as_str)))
+    let known = known.iter().map(String::as_str);
+    Ok(Holders::of(&desk.follow, known, &desk.fee_payers))
 }
 
 fn corrupt(detail: String) -> StoreError {
@@ -193,15 +212,21 @@ fn canonical(lines: &[OutboxLine]) -> Vec<i64> {
 ///
 /// # Errors
 /// When a guard refuses a journal, or the database fails. Nothing is booked then.
-pub async fn step(pool: &Pool, finality: u32, sweep: bool) -> Result<Step, StoreError> {
+pub async fn step(pool: &Pool, rules: &Rules, sweep: bool) -> Result<Step, StoreError> {
     let Some(mut desk) = Desk::open(pool).await? else {
         return Ok(Step::default());
     };
+    let mut payers = rules.fee_payers.clone();
+    payers.sort();
+    payers.dedup();
+    let others_pay = payers != desk.fee_payers;
+    if others_pay {
+        desk.pay_for(&payers).await?;
+    }
     let holders = holders(&mut desk).await?;
     let names = holders.all();
     let (lines, events, drained) = lines_and_events(&mut desk, &names).await?;
-    let payers: Vec<String> = holders.treasuries.iter().cloned().collect();
-    let fees = desk.fees(&canonical(&lines), &payers).await?;
+    let fees = desk.fees(&canonical(&lines), &holders.payers()).await?;
     let mut gathered = gathered(&events, &fees)?;
     let wanted: Vec<String> = projects(&gathered).into_iter().collect();
     let parties = desk.parties(&wanted).await?;
@@ -238,13 +263,13 @@ pub async fn step(pool: &Pool, finality: u32, sweep: bool) -> Result<Step, Store
     done.count(&acts);
     // Only when every line is booked is it known that no block of these has left.
     if drained {
-        let ripe = desk.ripe(finality, RIPE).await?;
+        let ripe = desk.ripe(rules.finality, RIPE).await?;
         done.more |= i64::try_from(ripe.len()).unwrap_or(i64::MAX) >= RIPE;
         let ripe: Vec<Act> = ripe.into_iter().map(Act::Post).collect();
         desk.append(&ripe).await?;
         done.count(&ripe);
     }
-    if done.lines + done.booked + done.posted + done.voided + done.reversed > 0 {
+    if others_pay || done.lines + done.booked + done.posted + done.voided + done.reversed > 0 {
         let watermark = lines.last().map_or(desk.watermark, |l| l.id);
         desk.close(watermark).await?;
     }
@@ -255,10 +280,15 @@ pub async fn step(pool: &Pool, finality: u32, sweep: bool) -> Result<Step, Store
 ///
 /// # Errors
 /// As of [`step`]. What steps before it booked stays.
-pub async fn catch_up(pool: &Pool, finality: u32, sweep: bool) -> Result<Step, StoreError> {
+pub async fn catch_up(
+    pool: &Pool,
+    rules: impl Into<Rules>,
+    sweep: bool,
+) -> Result<Step, StoreError> {
+    let rules = rules.into();
     let mut total = Step::default();
     loop {
-        total.add(step(pool, finality, sweep).await?);
+        total.add(step(pool, &rules, sweep).await?);
         if !total.more {
             return Ok(total);
         }
@@ -268,7 +298,7 @@ pub async fn catch_up(pool: &Pool, finality: u32, sweep: bool) -> Result<Step, S
 /// Keeps the books while this process leads, until stopped.
 pub async fn run(
     pool: Pool,
-    finality: u32,
+    rules: Rules,
     mut leading: watch::Receiver<Option<i64>>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -287,7 +317,7 @@ pub async fn run(
             return stop.cancelled().await;
         };
         let sweep = sweep_for != epoch;
-        let pause = match step(&pool, finality, sweep).await {
+        let pause = match step(&pool, &rules, sweep).await {
             Ok(done) => {
                 backoff.reset();
                 failing = false;

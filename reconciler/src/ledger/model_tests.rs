@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use stxworx_indexer::store::ledger::chain::balances;
+use stxworx_indexer::store::ledger::desk::Terms;
 use stxworx_indexer::store::ledger::{Act, Booking, Live, Net, Side, Stamp, lines_text};
 
 use super::account::Holders;
@@ -104,6 +105,7 @@ fn holders() -> Holders {
     Holders {
         escrows: [ESCROW.to_owned()].into(),
         treasuries: [TREASURY.to_owned()].into(),
+        ..Holders::default()
     }
 }
 
@@ -223,6 +225,14 @@ impl Books {
     }
 }
 
+fn terms() -> Terms {
+    Terms {
+        client: "STC".to_owned(),
+        freelancer: "STF".to_owned(),
+        fee_bps: Some(500),
+    }
+}
+
 fn stamp(number: usize) -> Stamp {
     let mut block = [0; 32];
     block[0] = u8::try_from(number).unwrap();
@@ -235,7 +245,7 @@ fn stamp(number: usize) -> Stamp {
 }
 
 fn booked(block: &Block) -> Vec<Booking> {
-    let parties = |_: &str, _: u128| Some(("STC".to_owned(), "STF".to_owned()));
+    let parties = |_: &str, _: u128| Some(terms());
     let mut seen = BTreeSet::new();
     let deeds = block.deeds.iter().filter(|d| seen.insert(d.name));
     deeds

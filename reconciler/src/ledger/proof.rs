@@ -2,10 +2,15 @@
 
 use stxworx_clarity::codec::{Principal, Value};
 use stxworx_indexer::audit::{NodeError, NodeReader};
-use stxworx_indexer::model::IndexBlockHash;
-use stxworx_indexer::store::ledger::prove::{self, Locked, Sides};
+use stxworx_indexer::model::{IndexBlockHash, Mirror};
+use stxworx_indexer::store::ledger::prove::{self, Held, Locked, Sides};
 use stxworx_indexer::store::ledger::read;
 use stxworx_indexer::store::{Pool, StoreError};
+
+use std::collections::BTreeSet;
+
+use stxworx_indexer::store::ledger::proof::{self as store, Pair, Place};
+use stxworx_indexer::store::ledger::{Net, Side};
 
 use super::account::{HOLDING, Holders};
 
@@ -20,15 +25,36 @@ pub struct Told {
     pub booked: String,
     /// By all transfers of the mirror, base units.
     pub counted: String,
-    /// By the node at the same block, base units; none without a node, or where the token does not tell.
+    /// By the node at the same block, base units; none without a node, where the token does not tell, or where the
+    /// mirror need not have all that the holder did.
     pub node: Option<String>,
+    /// What the holder had from before the mirror's first block ended, which no booking tells of; base units, zero where
+    /// no node was asked.
+    pub opening: String,
 }
 
 impl Told {
+    /// What the bookings must sum up to by the node: its balance less the opening.
+    pub fn by_node(&self) -> Option<String> {
+        let mut net = Net::from_decimal(self.node.as_ref()?)?;
+        net.merge(Net::from_decimal(&self.opening)?.negated());
+        Some(net.to_string())
+    }
+
     /// Do all that speak say the same?
     pub fn agrees(&self) -> bool {
-        self.booked == self.counted && self.node.as_ref().is_none_or(|n| *n == self.booked)
+        let told = self.by_node();
+        self.booked == self.counted && (self.node.is_none() || told.as_ref() == Some(&self.booked))
     }
+}
+
+/// The sum of two numbers in decimal digits; none where one is no number.
+pub(super) fn sum(parts: [&str; 2]) -> Option<String> {
+    let mut net = Net::default();
+    for part in parts {
+        net.merge(Net::from_decimal(part)?);
+    }
+    Some(net.to_string())
 }
 
 /// What the proof came to.
@@ -78,15 +104,51 @@ pub enum ProofError {
 /// When the database fails.
 pub async fn holders(pool: &Pool) -> Result<Holders, StoreError> {
     let names = HOLDING.map(str::to_owned);
-    let Some((follow, known)) = prove::followed(pool, &names).await? else {
+    let Some(followed) = prove::followed(pool, &names).await? else {
         return Ok(Holders::default());
     };
-    let named = follow.contracts.iter().chain(&known).map(String::as_str);
-    Ok(Holders::of(&follow, named))
+    let follow = &followed.follow;
+    let named = follow.contracts.iter().chain(&followed.known);
+    let named = named.map(String::as_str);
+    Ok(Holders::of(follow, named, &followed.fee_payers))
+}
+
+/// Minters of whom the mirror need not have every transaction: what they did elsewhere is not there.
+pub(super) async fn seen_in_part(pool: &Pool) -> Result<BTreeSet<String>, StoreError> {
+    let Some(followed) = prove::followed(pool, &[]).await? else {
+        return Ok(BTreeSet::new());
+    };
+    let follow = followed.follow;
+    let mut payers = followed.fee_payers;
+    payers.retain(|who| follow.mirror != Mirror::All && !follow.watches(who));
+    Ok(payers.into_iter().collect())
+}
+
+/// What a holder had before the mirror's first block ended, and no booking tells of: what the node says he had as of
+/// that block, less what is booked up to there.
+pub(super) async fn opening(
+    node: &NodeReader,
+    pair: &Pair,
+    origin: &Place,
+    booked: &str,
+) -> Result<Option<String>, NodeError> {
+    let (who, asset) = pair;
+    // The chain's own first blocks are before every contract.
+    if origin.height <= 1 && who.contains('.') {
+        return Ok(Some("0".to_owned()));
+    }
+    let block = IndexBlockHash(origin.block);
+    let had = balance(node, who, asset, &block).await?.unwrap_or(0);
+    let Some(mut net) = Net::from_decimal(booked) else {
+        return Ok(None);
+    };
+    net = net.negated();
+    net.add(Side::Debit, had);
+    Ok(Some(net.to_string()))
 }
 
 /// Base units of an asset that somebody has at a block; none where the token cannot be asked.
-async fn balance(
+pub(super) async fn balance(
     node: &NodeReader,
     who: &str,
     asset: &str,
@@ -131,18 +193,28 @@ pub async fn prove(
         Some((_, hash)) => IndexBlockHash::from_slice(hash).ok(),
         None => None,
     };
+    let in_part = seen_in_part(pool).await?;
+    let before = store::before(pool, &held.iter().map(Held::pair).collect()).await?;
     let mut told = Vec::new();
     for held in held {
-        let asked = match (node, &block) {
-            (Some(node), Some(block)) => balance(node, &held.holder, &held.asset, block).await?,
-            _ => None,
-        };
+        let pair = held.pair();
+        let (mut asked, mut opens) = (None, "0".to_owned());
+        if let (Some(node), Some(block)) = (node, &block)
+            && !in_part.contains(&held.holder)
+        {
+            asked = balance(node, &held.holder, &held.asset, block).await?;
+            if let Some((origin, booked)) = &before {
+                let booked = booked.get(&pair).map_or("0", String::as_str);
+                opens = opening(node, &pair, origin, booked).await?.unwrap_or(opens);
+            }
+        }
         told.push(Told {
             holder: held.holder,
             asset: held.asset,
             booked: held.booked,
             counted: held.counted,
             node: asked.map(|a| a.to_string()),
+            opening: opens,
         });
     }
     let mut trial_balance = read::trial_balance(pool).await?;

@@ -2,6 +2,7 @@
 
 mod asset;
 mod badge;
+mod books;
 mod conserve;
 mod link;
 mod status;
@@ -88,7 +89,14 @@ pub fn cards() -> Vec<(&'static str, &'static RuleInfo)> {
     let assets = asset_rules().into_iter().map(|r| ("asset", r.info()));
     let badges = badge_rules().into_iter().map(|r| ("badge", r.info()));
     let users = user_rules().into_iter().map(|r| ("user", r.info()));
-    projects.chain(assets).chain(badges).chain(users).collect()
+    let books = [("treasury", &books::F5), ("minter", &books::F14)];
+    let runs = projects.chain(assets).chain(badges).chain(users);
+    runs.chain(books).collect()
+}
+
+/// The cards about what the books say that treasuries and minters have.
+pub(crate) fn ledger_cards() -> (&'static RuleInfo, &'static RuleInfo) {
+    (&books::F5, &books::F14)
 }
 
 /// A finding about a row of the platform.

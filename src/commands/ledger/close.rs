@@ -35,16 +35,20 @@ pub struct CloseArgs {
     pub with_suspense: bool,
 }
 
+/// Has it the form of a day? Whether there is such a day, the database says.
+pub(super) fn is_day(text: &str) -> bool {
+    text.len() == 10
+        && text.chars().enumerate().all(|(n, c)| match n {
+            4 | 7 => c == '-',
+            _ => c.is_ascii_digit(),
+        })
+}
+
 async fn height(pool: &Pool, until: &str) -> Result<i32, LedgerError> {
     if let Ok(height) = until.parse() {
         return Ok(height);
     }
-    let is_day = until.len() == 10
-        && until.chars().enumerate().all(|(n, c)| match n {
-            4 | 7 => c == '-',
-            _ => c.is_ascii_digit(),
-        });
-    if !is_day {
+    if !is_day(until) {
         return Err(LedgerError::Refused(format!(
             "--until {until:?} is neither a height nor a day; write 120 or 2026-11-30"
         )));

@@ -136,7 +136,8 @@ fn same_moment(bookings: &[Booked], told: &[Told]) -> bool {
     let mut nets: BTreeMap<(&str, &str), Net> = BTreeMap::new();
     for line in bookings.iter().flat_map(|b| &b.lines) {
         let mut parts = line.account.split(':');
-        if let (Some("escrow" | "treasury" | "suspense"), Some(who)) = (parts.next(), parts.next())
+        if let (Some("escrow" | "treasury" | "minter" | "suspense"), Some(who)) =
+            (parts.next(), parts.next())
         {
             let net = nets.entry((who, line.asset.as_str())).or_default();
             net.add(line.side, line.amount);

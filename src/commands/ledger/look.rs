@@ -144,7 +144,16 @@ pub(super) async fn statement(pool: &Pool, args: &StatementArgs) -> Result<Outco
             sealed = Some(hex::encode(seal.seal));
             serde_json::from_str(&seal.statement)?
         }
-        None => open(pool).await?,
+        None => {
+            let mut snapshot = seal::snapshot(pool).await?;
+            let open = Statement::open(&mut snapshot).await?;
+            open.ok_or_else(|| {
+                LedgerError::Refused(
+                    "nothing is booked yet: let the daemon run, or `stxworx ledger book`"
+                        .to_owned(),
+                )
+            })?
+        }
     };
     if let Some(path) = &args.html {
         let page = html::page(&statement, sealed.as_deref());
@@ -152,26 +161,4 @@ pub(super) async fn statement(pool: &Pool, args: &StatementArgs) -> Result<Outco
     }
     say(args.output, &statement, Statement::text)?;
     Ok(Outcome::Done)
-}
-
-async fn open(pool: &Pool) -> Result<Statement, LedgerError> {
-    let nothing = || {
-        LedgerError::Refused(
-            "nothing is booked yet: let the daemon run, or `stxworx ledger book`".to_owned(),
-        )
-    };
-    let standing = read::standing(pool).await?;
-    let height = standing.booked_height.ok_or_else(nothing)?;
-    let candidate = seal::candidate(pool, height).await?.ok_or_else(nothing)?;
-    let (balances, flows, fees) = seal::figures(pool, candidate.number, height).await?;
-    Ok(Statement {
-        period: candidate.number,
-        from_height: candidate.from_height,
-        until_height: candidate.until_height,
-        until_block: format!("0x{}", hex::encode(candidate.until_block)),
-        until_time: candidate.until_time,
-        balances,
-        flows,
-        fees,
-    })
 }

@@ -1,6 +1,7 @@
 //! `stxworx ledger`.
 
 mod close;
+mod dao;
 mod export;
 mod look;
 mod verify;
@@ -29,6 +30,8 @@ pub enum LedgerCommand {
     Journal(look::JournalArgs),
     /// A period: opening, what moved, fees by project, closing. The open one by default.
     Statement(look::StatementArgs),
+    /// What the DAO earned by day, category and client, its budgets, and governed actions about money.
+    Dao(dao::DaoArgs),
     /// Close the open period: check, prove, seal. Without --yes it only shows what would be sealed.
     Close(close::CloseArgs),
     /// Walk the hash chain and the seals; compare with the mirror's transfers, and with a node's balances.
@@ -111,6 +114,7 @@ async fn run(
         LedgerCommand::Balances(args) => look::balances(pool, args).await,
         LedgerCommand::Journal(args) => look::journal(pool, args).await,
         LedgerCommand::Statement(args) => look::statement(pool, args).await,
+        LedgerCommand::Dao(args) => dao::dao(pool, args).await,
         LedgerCommand::Close(args) => close::close(config, pool, args).await,
         LedgerCommand::Verify(args) => verify::verify(config, pool, args).await,
         LedgerCommand::Export(args) => export::export(config, pool, args).await,
@@ -144,7 +148,11 @@ async fn book(config: &Config, pool: &Pool, args: &BookArgs) -> Result<Outcome, 
     if args.again {
         store::ledger::desk::look_again(pool).await?;
     }
-    let done = keep::catch_up(pool, config.finality_burn_blocks, true).await?;
+    let rules = keep::Rules {
+        finality: config.finality_burn_blocks,
+        fee_payers: config.ledger_fee_payers.clone(),
+    };
+    let done = keep::catch_up(pool, rules, true).await?;
     say(args.output, &done, |done| {
         format!(
             "{} lines of the outbox: {} booked, {} posted, {} void, {} reversed\n",

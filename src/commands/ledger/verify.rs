@@ -10,7 +10,7 @@ use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::ledger::chain::Fault;
 use stxworx_indexer::store::ledger::{read, seal};
 use stxworx_reconciler::ledger::close::SealFile;
-use stxworx_reconciler::ledger::proof::{self, Proof};
+use stxworx_reconciler::ledger::proof::{self, Proof, Told};
 
 use super::{LedgerError, node, say};
 use crate::cli::Outcome;
@@ -123,6 +123,14 @@ fn text(report: &Report) -> String {
     text
 }
 
+/// What the node counts, and nothing that the mirror has seen.
+fn opening(held: &Told) -> String {
+    match held.opening.as_str() {
+        "0" => String::new(),
+        opening => format!(" of which {opening} from before the mirror"),
+    }
+}
+
 fn write(report: &Report, text: &mut String) -> std::fmt::Result {
     match report.faults.len() {
         0 => writeln!(text, "{} journals, every hash follows", report.journals)?,
@@ -150,8 +158,12 @@ fn write(report: &Report, text: &mut String) -> std::fmt::Result {
         let verdict = if held.agrees() { "agree" } else { "DIFFER" };
         writeln!(
             text,
-            "{} in {}: books {}, transfers {}, node {node}: {verdict}",
-            held.holder, held.asset, held.booked, held.counted
+            "{} in {}: books {}, transfers {}, node {node}{}: {verdict}",
+            held.holder,
+            held.asset,
+            held.booked,
+            held.counted,
+            opening(held)
         )?;
     }
     for project in &proof.projects {

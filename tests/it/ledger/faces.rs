@@ -15,25 +15,32 @@ use crate::support::{eventually, run};
 use crate::tools::{metric, output, stderr, stdout, stxworx};
 
 /// So that most of a short chain is final.
-const FINALITY: u32 = 2;
+pub(super) const FINALITY: u32 = 2;
 
-struct Kept {
-    served: Served,
-    db: TestDb,
+pub(super) struct Kept {
+    pub served: Served,
+    pub db: TestDb,
     engine: Engine,
 }
 
 impl Kept {
-    async fn new(seed: u64, steps: u32) -> Self {
+    pub async fn new(seed: u64, steps: u32) -> Self {
+        Self::following(seed, steps, &[]).await
+    }
+
+    /// Follows these principals, too.
+    pub async fn following(seed: u64, steps: u32, principals: &[String]) -> Self {
         let served = Served::new(History::new(seed, steps + 60)).await;
         let db = TestDb::new().await;
-        let engine = Engine::start_with(&db, served.history.follow());
+        let mut follow = served.history.follow();
+        follow.principals.extend(principals.iter().cloned());
+        let engine = Engine::start_with(&db, follow);
         let mut kept = Self { served, db, engine };
         kept.grow(steps).await;
         kept
     }
 
-    async fn grow(&mut self, steps: u32) {
+    pub async fn grow(&mut self, steps: u32) {
         let said = self.served.with(|history| {
             history.grow(steps);
             history.said()
@@ -41,12 +48,12 @@ impl Kept {
         self.engine.feed(&self.db, &said).await;
     }
 
-    async fn book(&self) -> keep::Step {
+    pub async fn book(&self) -> keep::Step {
         keep::catch_up(&self.db.pool, FINALITY, true).await.unwrap()
     }
 
     /// `stxworx ledger` with these arguments: exit code, output, errors.
-    async fn ledger(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub async fn ledger(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut all = vec!["ledger"];
         all.extend(arguments);
         let mut command = stxworx(&all);
@@ -81,7 +88,7 @@ impl Kept {
         self.db.sql(sql).await;
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.engine.stop().await;
         self.db.drop().await;
     }

@@ -1,8 +1,11 @@
 //! The DAO's books, on the devnet's marketplace: whatever forks, crashes and repetitions there are, what counts is the
 //! canonical chain, to the last unit.
 
+mod api;
+mod dao;
 mod faces;
 mod guards;
+mod prover;
 mod story;
 
 use stxworx_indexer::store::ledger::{prove, read};
@@ -81,7 +84,6 @@ fn what_is_booked_is_decided_by_what_is_given_alone() {
         "booker",
         "plan",
         "rounding",
-        "statement",
         "html",
         "export/mod",
         "export/csv",

@@ -140,7 +140,7 @@ fn two_bookers_at_once_and_interrupted_ones_book_once() {
         engine.stop().await;
         let book = || async {
             loop {
-                match keep::step(&db.pool, FINALITY, false).await {
+                match keep::step(&db.pool, &FINALITY.into(), false).await {
                     Ok(done) if !done.more && done.lines == 0 => return,
                     Ok(_) => {}
                     Err(error) => assert!(error.is_transient(), "{error:?}"),
@@ -150,7 +150,8 @@ fn two_bookers_at_once_and_interrupted_ones_book_once() {
         // A step that is dropped anywhere in the middle leaves nothing behind.
         for micros in [200, 900, 3_000, 9_000, 20_000] {
             let limit = std::time::Duration::from_micros(micros);
-            let _ = tokio::time::timeout(limit, keep::step(&db.pool, FINALITY, false)).await;
+            let rules = FINALITY.into();
+            let _ = tokio::time::timeout(limit, keep::step(&db.pool, &rules, false)).await;
         }
         tokio::join!(book(), book(), book());
         assert_proved(&db, &history).await;

@@ -18,6 +18,7 @@ mod status;
 mod stream;
 mod sync;
 mod transactions;
+mod treasury;
 mod webhooks;
 mod whoami;
 mod why;
@@ -71,6 +72,10 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::money::assets))
         .routes(routes!(market::money::treasury))
         .routes(routes!(market::fees::list))
+        .routes(routes!(treasury::ledger::list))
+        .routes(routes!(treasury::statements::list))
+        .routes(routes!(treasury::statements::one))
+        .routes(routes!(treasury::dao::figures))
         .routes(routes!(market::stats::series))
         .routes(routes!(market::money::settings))
 }

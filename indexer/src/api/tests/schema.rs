@@ -9,27 +9,27 @@ use crate::api::access::Role;
 use crate::project::market::testing::contract;
 
 /// All routes, so that none appears or vanishes unnoticed.
-const PATHS: [&str; 50] = [
+const PATHS: [&str; 54] = [
     "/console",
     "/console/{file}",
     "/docs",
     "/health/lag",
     "/health/live",
     "/health/ready",
+    "/v1/assets",
     "/v1/audit-log",
+    "/v1/badges",
+    "/v1/badges/{id}",
+    "/v1/badges/{principal}/eligibility",
     "/v1/blocks",
     "/v1/blocks/{id}",
     "/v1/breaks",
     "/v1/breaks/{id}",
-    "/v1/coverage",
-    "/v1/assets",
-    "/v1/badges",
-    "/v1/badges/{id}",
-    "/v1/badges/{principal}/eligibility",
     "/v1/completeness",
     "/v1/contracts",
     "/v1/contracts/{id}",
     "/v1/contracts/{id}/cursor",
+    "/v1/coverage",
     "/v1/disputes",
     "/v1/events",
     "/v1/governance/actions",
@@ -58,7 +58,11 @@ const PATHS: [&str; 50] = [
     "/v1/transactions/{txid}",
     "/v1/transactions/{txid}/events",
     "/v1/treasury",
+    "/v1/treasury/dao",
     "/v1/treasury/fees",
+    "/v1/treasury/ledger",
+    "/v1/treasury/statements",
+    "/v1/treasury/statements/{period}",
     "/v1/whoami",
 ];
 
@@ -99,6 +103,7 @@ fn concrete(path: &str) -> String {
         .replace("{principal}", &who(2))
         .replace("{board}", "badges")
         .replace("{series}", "fees")
+        .replace("{period}", "open")
 }
 
 /// What a route cannot do without.
@@ -131,6 +136,10 @@ fn example(path: &str, parameter: &str) -> String {
         (_, "sort") => "updated".to_owned(),
         ("/v1/disputes", "status") => "open".to_owned(),
         ("/v1/settlements", "status") => "settled".to_owned(),
+        ("/v1/treasury/ledger", "kind") => "reversal".to_owned(),
+        ("/v1/treasury/ledger", "state") => "posted".to_owned(),
+        ("/v1/treasury/dao", "from" | "to") => "2023-11-14".to_owned(),
+        (_, "format") => "json".to_owned(),
         (_, "cause") => "release".to_owned(),
         (_, "role") => "freelancer".to_owned(),
         (_, "handle") => "ada".to_owned(),
@@ -362,6 +371,11 @@ async fn every_documented_path_answers_in_its_shape() {
     marketplace(&bed).await;
     bed.switch().await;
     super::breaks::reconciled(&bed).await;
+    bed.sql(
+        "update ledger_progress set (booked_height, booked_block) =
+             (select b.height, b.index_block_hash from mirror m join block b on b.id = m.tip_block_id)",
+    )
+    .await;
     let document = document();
     let router = known_as(&bed.router, Role::Admin);
     for path in PATHS {

@@ -62,6 +62,17 @@ pub struct FeeRow {
     pub fee: String,
 }
 
+/// What the booker has to know of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Who pays.
+    pub client: String,
+    /// Who works.
+    pub freelancer: String,
+    /// The project's fee in basis points; none where the mirror does not know it.
+    pub fee_bps: Option<u16>,
+}
+
 /// An open transaction of the books. Dropping it undoes everything.
 #[derive(Debug)]
 pub struct Desk {
@@ -70,6 +81,8 @@ pub struct Desk {
     pub follow: FollowSet,
     /// Every outbox row up to here was booked.
     pub watermark: i64,
+    /// Whose network fees were booked, as of the last step.
+    pub fee_payers: Vec<String>,
     /// Newest outbox row; the watermark, where there is none.
     pub newest: i64,
     /// The canonical tip.
@@ -93,7 +106,7 @@ impl Desk {
             .await
             .map_err(StoreError::db("begin"))?;
         let progress = sqlx::query!(
-            r#"select p.outbox_watermark, (extract(epoch from clock_timestamp()) * 1000000)::bigint as "now_us!",
+            r#"select p.outbox_watermark, p.fee_payers, (extract(epoch from clock_timestamp()) * 1000000)::bigint as "now_us!",
                    coalesce((select max(id) from outbox), 0) as "newest!", h.count, h.hash
                from ledger_progress p, ledger_head h for update of p"#
         )
@@ -119,6 +132,7 @@ impl Desk {
             tx,
             follow,
             watermark: progress.outbox_watermark,
+            fee_payers: progress.fee_payers,
             newest: progress.newest.max(progress.outbox_watermark),
             tip: mirror.height.zip(mirror.hash),
             burn_height: mirror.burn_height.unwrap_or(0),
@@ -237,16 +251,17 @@ impl Desk {
         .map_err(StoreError::db("read the fees of treasuries"))
     }
 
-    /// Client and freelancer of projects (`CONTRACT/NUMBER`), as far as they are known.
+    /// Client, freelancer and fee rate of projects (`CONTRACT/NUMBER`), as far as they are known.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn parties(
         &mut self,
         projects: &[String],
-    ) -> Result<BTreeMap<String, (String, String)>, StoreError> {
+    ) -> Result<BTreeMap<String, Terms>, StoreError> {
         let rows = sqlx::query!(
-            r#"select c.entity, v.state ->> 'client' as "client!", v.state ->> 'freelancer' as "freelancer!"
+            r#"select c.entity, v.state ->> 'client' as "client!", v.state ->> 'freelancer' as "freelancer!",
+                   v.state ->> 'fee_bps' as fee_bps
                from projection_current c join projection_version v on v.id = c.version_id
                where c.projection = (select id from projection where name = 'projects') and c.entity = any($1)
                  and coalesce(v.state ->> 'client', '') <> ''"#,
@@ -257,8 +272,32 @@ impl Desk {
         .map_err(StoreError::db("read the parties of projects"))?;
         Ok(rows
             .into_iter()
-            .map(|r| (r.entity, (r.client, r.freelancer)))
+            .map(|r| {
+                let terms = Terms {
+                    client: r.client,
+                    freelancer: r.freelancer,
+                    fee_bps: r.fee_bps.and_then(|bps| bps.parse().ok()),
+                };
+                (r.entity, terms)
+            })
             .collect())
+    }
+
+    /// From now on the fees of these are booked: every block is looked at again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pay_for(&mut self, fee_payers: &[String]) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update ledger_progress set fee_payers = $1, outbox_watermark = 0",
+            fee_payers
+        )
+        .execute(&mut *self.tx)
+        .await
+        .map_err(StoreError::db("note whose fees are booked"))?;
+        self.watermark = 0;
+        self.fee_payers = fee_payers.to_vec();
+        Ok(())
     }
 
     /// Live bookings of these blocks, and of these events in whatever block.

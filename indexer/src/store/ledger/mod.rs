@@ -5,12 +5,17 @@
 
 mod append;
 pub mod chain;
+pub mod dao;
 pub mod desk;
+pub mod journal;
 pub mod metrics;
 mod net;
+pub mod periods;
+pub mod proof;
 pub mod prove;
 pub mod read;
 pub mod seal;
+pub mod statement;
 pub mod types;
 
 pub use net::Net;

@@ -3,8 +3,9 @@
 use super::types::Side;
 
 /// Debits less credits: `high * 2^128 + low`. Amounts fill 128 bits, so their sums need more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Net {
+    // In this order: then the order of the fields is that of the sums.
     high: i64,
     low: u128,
 }
@@ -38,6 +39,81 @@ impl Net {
         self == Self::default()
     }
 
+    /// Parts of a million of `whole` that this is, rounded down; none of nothing, and of what is below zero. Sums past
+    /// 2^100 are first halved together until they fit, which may move the last of the six digits.
+    pub fn millionths_of(self, whole: Self) -> Option<u64> {
+        let half = |(high, low): (u64, u128)| (high >> 1, low >> 1 | u128::from(high & 1) << 127);
+        let ((false, mut part), (false, mut whole)) = (self.magnitude(), whole.magnitude()) else {
+            return None;
+        };
+        while part.0 | whole.0 > 0 || (part.1 | whole.1) >> 100 > 0 {
+            (part, whole) = (half(part), half(whole));
+        }
+        u64::try_from((part.1 * 1_000_000).checked_div(whole.1)?).ok()
+    }
+
+    /// The other way round.
+    pub fn negated(self) -> Self {
+        let carry = i64::from(self.low == 0);
+        Self {
+            high: !self.high + carry,
+            low: self.low.wrapping_neg(),
+        }
+    }
+
+    /// From decimal digits, with a minus if it is below zero.
+    pub fn from_decimal(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || digits.len() > 57 {
+            return None;
+        }
+        let mut words = [0u128; 3];
+        for digit in digits.chars() {
+            let mut carry = u128::from(digit.to_digit(10)?);
+            for word in words.iter_mut().rev() {
+                let value = *word * 10 + carry;
+                (*word, carry) = (value & u128::from(u64::MAX), value >> 64);
+            }
+        }
+        let high = i64::try_from(words[0]).ok()?;
+        let low = words[1] << 64 | words[2];
+        if digits.len() == text.len() {
+            return Some(Self { high, low });
+        }
+        Some(Self { high, low }.negated())
+    }
+
+    /// Is it below zero, and how far is it from there: `high * 2^128 + low`.
+    fn magnitude(self) -> (bool, (u64, u128)) {
+        if self.high >= 0 {
+            return (false, (self.high.unsigned_abs(), self.low));
+        }
+        let carry = u64::from(self.low == 0);
+        let high = (!self.high).unsigned_abs() + carry;
+        (true, (high, self.low.wrapping_neg()))
+    }
+
+    /// In decimal.
+    fn digits(self) -> String {
+        /// Digits of one step; a remainder and a word of 64 bits beside it fit 128.
+        const STEP: u128 = 1_000_000_000_000_000_000;
+        let (is_below, (high, low)) = self.magnitude();
+        let mut words = [u128::from(high), low >> 64, low & u128::from(u64::MAX)];
+        let mut parts = Vec::new();
+        while words != [0; 3] {
+            let mut rest = 0;
+            for word in &mut words {
+                let value = rest << 64 | *word;
+                (*word, rest) = (value / STEP, value % STEP);
+            }
+            parts.push(rest);
+        }
+        let first = parts.pop().unwrap_or(0);
+        let sign = if is_below { "-" } else { "" };
+        let rest: String = parts.iter().rev().map(|p| format!("{p:018}")).collect();
+        format!("{sign}{first}{rest}")
+    }
+
     /// The sum as a side and an amount, if it fits one.
     pub fn amount(self) -> Option<(Side, u128)> {
         match self {
@@ -50,11 +126,7 @@ impl Net {
 
 impl std::fmt::Display for Net {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.amount() {
-            Some((Side::Debit, amount)) => write!(out, "{amount}"),
-            Some((Side::Credit, amount)) => write!(out, "-{amount}"),
-            None => write!(out, "{} * 2^128 + {}", self.high, self.low),
-        }
+        out.write_str(&self.digits())
     }
 }
 
@@ -83,5 +155,35 @@ mod tests {
         twice.add(Side::Credit, u128::MAX);
         twice.add(Side::Credit, u128::MAX);
         assert_eq!(both, twice);
+        // 2 * (2^128 - 1)
+        assert_eq!(both.to_string(), "-680564733841876926926749214863536422910");
+        assert_eq!(Net::default().to_string(), "0");
+        for net in [both, Net::default(), before, Net { high: -1, low: 0 }] {
+            assert_eq!(Net::from_decimal(&net.to_string()), Some(net), "{net}");
+            let mut sum = net.negated();
+            sum.merge(net);
+            assert!(sum.is_zero(), "{net}");
+        }
+        let too_long = "1".repeat(58);
+        for text in ["", "-", "1x", "+1", too_long.as_str()] {
+            assert_eq!(Net::from_decimal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_millionths_rounded_down_at_any_size() {
+        let of = |amounts: &[u128]| {
+            let mut net = Net::default();
+            amounts.iter().for_each(|a| net.add(Side::Debit, *a));
+            net
+        };
+        assert_eq!(of(&[19]).millionths_of(of(&[380])), Some(50_000));
+        assert_eq!(of(&[1]).millionths_of(of(&[3])), Some(333_333));
+        assert_eq!(of(&[0]).millionths_of(of(&[0])), None);
+        let most = [u128::MAX; 4];
+        assert_eq!(of(&most[..2]).millionths_of(of(&most)), Some(500_000));
+        let mut below = Net::default();
+        below.add(Side::Credit, 1);
+        assert_eq!(below.millionths_of(of(&[1])), None);
     }
 }

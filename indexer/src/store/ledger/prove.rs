@@ -18,6 +18,13 @@ pub struct Held {
     pub counted: String,
 }
 
+impl Held {
+    /// Who holds, and what.
+    pub fn pair(&self) -> super::proof::Pair {
+        (self.holder.clone(), self.asset.clone())
+    }
+}
+
 /// A project's account and what the mirror says is locked.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Locked {
@@ -96,17 +103,26 @@ pub async fn sides(
     })
 }
 
+/// What the mirror follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// What it was told to.
+    pub follow: crate::model::FollowSet,
+    /// Contracts of the names asked for that it knows of.
+    pub known: Vec<String>,
+    /// Whose network fees are booked.
+    pub fee_payers: Vec<String>,
+}
+
 /// What the mirror follows, and every contract of these names that it knows of; none before a daemon has begun it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn followed(
-    pool: &PgPool,
-    names: &[String],
-) -> Result<Option<(crate::model::FollowSet, Vec<String>)>, StoreError> {
+pub async fn followed(pool: &PgPool, names: &[String]) -> Result<Option<Followed>, StoreError> {
     let row = sqlx::query!(
         r#"select follow, array(select name from principal where split_part(name, '.', 2) = any($1) order by name)
-               as "known!: Vec<String>" from mirror"#,
+               as "known!: Vec<String>", p.fee_payers
+           from mirror, ledger_progress p"#,
         names
     )
     .fetch_optional(pool)
@@ -117,7 +133,11 @@ pub async fn followed(
             table: "mirror",
             detail: e.to_string(),
         })?;
-        Ok((follow, row.known))
+        Ok(Followed {
+            follow,
+            known: row.known,
+            fee_payers: row.fee_payers,
+        })
     })
     .transpose()
 }

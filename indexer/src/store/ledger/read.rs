@@ -103,7 +103,8 @@ pub async fn trial_balance(pool: &PgPool) -> Result<Vec<(String, String)>, Store
 }
 
 /// A booking with what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = JournalBooking)]
 pub struct Booked {
     /// Its journal.
     pub seq: i64,
@@ -115,6 +116,8 @@ pub struct Booked {
     pub event_key: String,
     /// What it reverses.
     pub of_seq: Option<i64>,
+    /// The journal that reverses it: its block left the chain after it was posted.
+    pub reversed_by: Option<i64>,
     /// The block, with 0x.
     pub block: String,
     /// Its height.
@@ -165,6 +168,7 @@ pub struct Filter {
 pub async fn booked(pool: &PgPool, filter: &Filter) -> Result<Vec<Booked>, StoreError> {
     let rows = sqlx::query!(
         r#"select b.seq as "seq!", b.kind as "kind!", b.state as "state!", b.event_key as "event_key!", b.of_seq,
+               (select r.seq from journal r where r.of_seq = b.seq and r.kind = 'reversal') as reversed_by,
                '0x' || encode(b.index_block_hash, 'hex') as "block!", b.height as "height!",
                b.burn_block_height as "burn_height!", b.burn_block_time as "burn_time!",
                to_char(to_timestamp(b.burn_block_time) at time zone 'UTC', 'YYYY-MM-DD') as "date!",
@@ -202,6 +206,7 @@ pub async fn booked(pool: &PgPool, filter: &Filter) -> Result<Vec<Booked>, Store
             state: r.state,
             event_key: r.event_key,
             of_seq: r.of_seq,
+            reversed_by: r.reversed_by,
             block: r.block,
             height: r.height,
             burn_height: r.burn_height,
@@ -217,7 +222,7 @@ pub async fn booked(pool: &PgPool, filter: &Filter) -> Result<Vec<Booked>, Store
         .collect())
 }
 
-async fn lines(
+pub(super) async fn lines(
     connection: &mut PgConnection,
     seqs: &[i64],
 ) -> Result<BTreeMap<i64, Vec<Line>>, StoreError> {

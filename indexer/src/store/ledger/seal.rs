@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
 use super::append::hash32;
 use super::chain::{Fault, ZERO};
@@ -192,6 +193,21 @@ pub async fn height_of_day(pool: &PgPool, day: &str) -> Result<Option<i32>, Stor
 /// # Errors
 /// When the database fails.
 pub async fn candidate(pool: &PgPool, until: i32) -> Result<Option<Candidate>, StoreError> {
+    let mut connection = pool
+        .acquire()
+        .await
+        .map_err(StoreError::db("look at a period before it is closed"))?;
+    candidate_in(&mut connection, until).await
+}
+
+/// The same in a snapshot.
+///
+/// # Errors
+/// When the database fails.
+pub async fn candidate_in(
+    connection: &mut PgConnection,
+    until: i32,
+) -> Result<Option<Candidate>, StoreError> {
     let row = sqlx::query!(
         r#"select coalesce(s.number, 0) + 1 as "number!",
                coalesce(s.until_height + 1, (select min(height) from canonical)) as "from_height!",
@@ -211,7 +227,7 @@ pub async fn candidate(pool: &PgPool, until: i32) -> Result<Option<Candidate>, S
            where c.height = $1"#,
         until
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await
     .map_err(StoreError::db("look at a period before it is closed"))?;
     let hash = |bytes: &[u8]| hash32("period_seal", bytes);
@@ -266,7 +282,7 @@ pub async fn insert(pool: &PgPool, seal: &Seal) -> Result<(), StoreError> {
 }
 
 /// What moved on a holder's accounts in a period, by part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flow {
     /// `treasury:PRINCIPAL`, `escrow:CONTRACT` or `suspense:HOLDER`.
     pub holder: String,
@@ -283,7 +299,7 @@ pub struct Flow {
 }
 
 /// A holder's balance at both ends of a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ends {
     /// `treasury:PRINCIPAL`, `escrow:CONTRACT` or `suspense:HOLDER`.
     pub holder: String,
@@ -296,7 +312,7 @@ pub struct Ends {
 }
 
 /// What one project paid in fees in a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectFees {
     /// Whose they are.
     pub treasury: String,
@@ -318,28 +334,38 @@ pub struct ProjectFees {
     pub floor_of_sum: Option<String>,
 }
 
-/// A statement's numbers. `number` may be that of the open period: then what is posted, and not in a closed one.
+/// A snapshot to read a statement from.
+///
+/// # Errors
+/// When the database fails.
+pub async fn snapshot(
+    pool: &PgPool,
+) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, StoreError> {
+    crate::store::begin(pool, "begin isolation level repeatable read, read only")
+        .await
+        .map_err(StoreError::db("begin"))
+}
+
+/// A statement's numbers, in a snapshot of the caller's. `number` may be that of the open period: then what is posted,
+/// and not in a closed one.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn figures(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     number: i32,
     until: i32,
 ) -> Result<(Vec<Ends>, Vec<Flow>, Vec<ProjectFees>), StoreError> {
-    let mut tx = crate::store::begin(pool, "begin isolation level repeatable read, read only")
-        .await
-        .map_err(StoreError::db("begin"))?;
     let ends = sqlx::query_file_as!(Ends, "src/store/ledger/ends.sql", number, until)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut *connection)
         .await
         .map_err(StoreError::db("read both ends of a period"))?;
     let flows = sqlx::query_file_as!(Flow, "src/store/ledger/flows.sql", number, until)
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut *connection)
         .await
         .map_err(StoreError::db("read what moved in a period"))?;
     let fees = sqlx::query_file_as!(ProjectFees, "src/store/ledger/fees.sql", number, until)
-        .fetch_all(&mut *tx)
+        .fetch_all(connection)
         .await
         .map_err(StoreError::db("read the fees of a period"))?;
     Ok((ends, flows, fees))

@@ -18,7 +18,7 @@ pub enum Kind {
     Unattributed,
     /// Money went out that no event speaks of.
     Outflow,
-    /// A treasury that is an account paid for a transaction of its own.
+    /// A treasury that is an account, or a minter, paid for a transaction, whatever came of it.
     NetworkFee,
 }
 
@@ -56,8 +56,11 @@ impl Kind {
 }
 
 /// Which way a line goes. A debit adds to what the account holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = JournalSide)]
 pub enum Side {
     /// Comes in.
     Debit,
@@ -91,19 +94,27 @@ impl Side {
 }
 
 /// A line of a journal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = JournalLine)]
 pub struct Line {
-    /// `escrow:CONTRACT:PROJECT`, `escrow:CONTRACT:unattributed`, `treasury:PRINCIPAL`, `external:PRINCIPAL` or
-    /// `suspense:HOLDER`.
+    /// `escrow:CONTRACT:PROJECT`, `escrow:CONTRACT:unattributed`, `treasury:PRINCIPAL`, `minter:PRINCIPAL`,
+    /// `external:PRINCIPAL` or `suspense:HOLDER`.
     pub account: String,
     /// `STX`, or the id of a token's contract.
     pub asset: String,
     /// Which way.
     pub side: Side,
     /// Base units, above zero.
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
     pub amount: u128,
     /// What the line is of its journal.
     pub part: String,
+}
+
+/// JSON's numbers end at 53 bits for most who read it.
+fn text<S: serde::Serializer>(amount: &u128, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(amount)
 }
 
 /// Lines as they stand in the bytes that are hashed.

@@ -78,7 +78,10 @@ pub fn beancount(books: &Books) -> Result<String, ExportError> {
     }
     for told in &books.told {
         let what = || format!("the balance of {}", told.holder);
-        fits(what, told.node.as_ref().unwrap_or(&told.counted))?;
+        fits(
+            what,
+            &told.by_node().unwrap_or_else(|| told.counted.clone()),
+        )?;
     }
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -106,7 +109,9 @@ fn write(books: &Books, text: &mut String) -> std::fmt::Result {
     }
     let lines = books.bookings.iter().flat_map(|b| &b.lines);
     let mut accounts: BTreeSet<String> = lines.map(|l| account(&tree(&l.account))).collect();
-    let holder = |who: &str| account(&[holder_class(who).to_owned(), who.to_owned()]);
+    let minters = books.minters();
+    let class = |who: &str| holder_class(who, minters.contains(who)).to_owned();
+    let holder = |who: &str| account(&[class(who), who.to_owned()]);
     accounts.extend(books.told.iter().map(|t| holder(&t.holder)));
     for account in &accounts {
         writeln!(text, "{first} open {account}")?;
@@ -131,9 +136,9 @@ fn write(books: &Books, text: &mut String) -> std::fmt::Result {
     writeln!(text)?;
     let day = day_after(books.last_day());
     for told in &books.told {
-        let (by, amount) = match &told.node {
+        let (by, amount) = match told.by_node() {
             Some(amount) => ("the node", amount),
-            None => ("the mirror's transfers", &told.counted),
+            None => ("the mirror's transfers", told.counted.clone()),
         };
         let (account, name) = (holder(&told.holder), commodity(&told.asset));
         writeln!(

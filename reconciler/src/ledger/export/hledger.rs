@@ -42,7 +42,8 @@ fn write(books: &Books, text: &mut String) -> std::fmt::Result {
     }
     let lines = books.bookings.iter().flat_map(|b| &b.lines);
     let mut accounts: BTreeSet<String> = lines.map(|l| tree(&l.account).join(":")).collect();
-    let holder = |who: &str| format!("{}:{who}", holder_class(who));
+    let minters = books.minters();
+    let holder = |who: &str| format!("{}:{who}", holder_class(who, minters.contains(who)));
     accounts.extend(books.told.iter().map(|t| holder(&t.holder)));
     for account in &accounts {
         writeln!(text, "account {account}")?;
@@ -65,9 +66,9 @@ fn write(books: &Books, text: &mut String) -> std::fmt::Result {
         }
     }
     for told in &books.told {
-        let (by, amount) = match &told.node {
+        let (by, amount) = match told.by_node() {
             Some(amount) => ("the node", amount),
-            None => ("the mirror's transfers", &told.counted),
+            None => ("the mirror's transfers", told.counted.clone()),
         };
         let (account, name) = (holder(&told.holder), commodity(&told.asset));
         writeln!(text, "\n{} * balance by {by}", books.last_day())?;

@@ -80,6 +80,14 @@ impl Books {
         names
     }
 
+    /// Those whose network fees are booked.
+    fn minters(&self) -> BTreeSet<&str> {
+        let lines = self.bookings.iter().flat_map(|b| &b.lines);
+        lines
+            .filter_map(|l| l.account.strip_prefix("minter:"))
+            .collect()
+    }
+
     /// The day of the last booking; that of the first day of time where there is none.
     fn last_day(&self) -> &str {
         let days = self.bookings.iter().map(|b| b.date.as_str());
@@ -99,15 +107,17 @@ fn tree(account: &str) -> Vec<String> {
     match (class, rest) {
         ("escrow", Some("unattributed")) => own(&["escrow", who, "unattributed"]),
         ("escrow", Some(project)) => own(&["escrow", who, "project", project]),
-        ("suspense", _) => own(&[holder_class(who), who, "suspense"]),
-        ("treasury", _) => own(&["treasury", who, "main"]),
+        ("suspense", _) => own(&[holder_class(who, false), who, "suspense"]),
+        ("treasury" | "minter", _) => own(&[class, who, "main"]),
         (class, _) => own(&[class, who]),
     }
 }
 
-fn holder_class(who: &str) -> &'static str {
+fn holder_class(who: &str, mints: bool) -> &'static str {
     if name_of(who) == LogicEvent::CONTRACT {
         "escrow"
+    } else if mints {
+        "minter"
     } else {
         "treasury"
     }

@@ -155,7 +155,7 @@ pub(super) async fn deployment(
 const DIGITS: usize = 39;
 
 /// A number from a path or a filter, as entities' names have it.
-pub(super) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
+pub(in crate::api::routes) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
     given
         .parse()
         .ok()
@@ -167,7 +167,7 @@ pub(super) fn number(name: &str, given: &str) -> Result<u128, ApiError> {
 }
 
 /// The asset of a filter, as states name it.
-fn asset(params: &Params) -> Result<Option<String>, ApiError> {
+pub(in crate::api::routes) fn asset(params: &Params) -> Result<Option<String>, ApiError> {
     match params.get("asset") {
         Some(given) if given.eq_ignore_ascii_case("stx") => Ok(Some("STX".to_owned())),
         None => Ok(None),
@@ -206,7 +206,11 @@ fn principal_filter(params: &Params, name: &str) -> Result<Option<String>, ApiEr
 }
 
 /// A filter that is one of some words.
-fn word<'a>(params: &'a Params, name: &str, words: &[&str]) -> Result<Option<&'a str>, ApiError> {
+pub(in crate::api::routes) fn word<'a>(
+    params: &'a Params,
+    name: &str,
+    words: &[&str],
+) -> Result<Option<&'a str>, ApiError> {
     match params.get(name) {
         Some(given) if !words.contains(&given) => Err(ApiError::parameter(
             name,

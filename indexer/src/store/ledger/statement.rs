@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use stxworx_indexer::store::ledger::seal::{Ends, Flow, ProjectFees};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use super::seal::{self, Candidate, Ends, Flow, ProjectFees};
+use crate::store::StoreError;
 
 /// A statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Statement {
     /// The period's number.
     pub period: i32,
@@ -27,6 +31,46 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Of a period that is closed, or could be.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(
+        connection: &mut PgConnection,
+        candidate: &Candidate,
+    ) -> Result<Self, StoreError> {
+        let (balances, flows, fees) =
+            seal::figures(connection, candidate.number, candidate.until_height).await?;
+        Ok(Self {
+            period: candidate.number,
+            from_height: candidate.from_height,
+            until_height: candidate.until_height,
+            until_block: format!("0x{}", hex::encode(candidate.until_block)),
+            until_time: candidate.until_time,
+            balances,
+            flows,
+            fees,
+        })
+    }
+
+    /// Of the open period, as far as it is booked; none before anything is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open(connection: &mut PgConnection) -> Result<Option<Self>, StoreError> {
+        let booked = sqlx::query_scalar!("select booked_height from ledger_progress")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(StoreError::db("read up to where the books go"))?;
+        let Some(height) = booked else {
+            return Ok(None);
+        };
+        let Some(candidate) = seal::candidate_in(connection, height).await? else {
+            return Ok(None);
+        };
+        Self::of(connection, &candidate).await.map(Some)
+    }
+
     /// The bytes that are sealed.
     ///
     /// # Errors
