@@ -62,7 +62,7 @@ const list = async (root, { query, filter, open }) => {
 };
 
 /** What makes sense for a break that stands so. */
-const fits = (state) => (action) => (state === "resolved" ? action === "reopen" : action !== "reopen" && !(action === "ack" && state === "acknowledged"));
+const fits = (state) => (action) => (state === "resolved" ? action === "reopen" : action !== "reopen" && !(action.startsWith("ack") && state === "acknowledged"));
 
 const repair = (sql) => {
   const copy = el("button", { type: "button", onclick: async () => {
