@@ -2,7 +2,7 @@
 // the description names, so that the console never offers what this service does not do.
 import { ask, description } from "./api.js";
 import { el, failure, note } from "./dom.js";
-import { words } from "./text.js";
+import { capital, words } from "./text.js";
 
 /** A row of filters. `fields`: [{ name, label, options, type, hint }]. `apply(values)` is called when they change. */
 export const filters = (fields, values, apply) => {
@@ -55,7 +55,7 @@ export const filterFields = (document_, route) =>
     .filter((p) => p.in === "query" && !["limit", "cursor"].includes(p.name))
     .map((p) => {
       const schema = resolved(document_, p.schema);
-      return { name: p.name, label: words(p.name), options: schema.enum ? ["", ...schema.enum] : undefined };
+      return { name: p.name, label: capital(words(p.name)), options: schema.enum ? ["", ...schema.enum] : undefined };
     });
 
 const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
@@ -77,7 +77,7 @@ const field = (name, schema, required) => {
   else if (/note|reason|why|comment/.test(name)) input = el("textarea", { ...common, rows: 3, minlength: schema.minLength, maxlength: schema.maxLength || 2000 });
   else input = el("input", { ...common, type: "text", maxlength: schema.maxLength || 400, autocomplete: "off" });
   const means = schema.description ? el("small", { id: id + "-means" }, schema.description.split("\n\n")[0]) : null;
-  const title = isDuration(name, schema) ? words(name.replace(/_s(econds)?$/, "")) : words(name);
+  const title = capital(words(isDuration(name, schema) ? name.replace(/_s(econds)?$/, "") : name));
   return el("label", { for: id }, el("span", {}, title, isMoment(name, schema) ? " (your clock)" : ""), input, means);
 };
 
@@ -132,7 +132,7 @@ export const actions = async (prefix, id, fits, done) => {
       place.replaceChildren(actionForm(document_, action, id, done));
       place.querySelector("input, textarea, select, button")?.focus();
     },
-  }, words(action.name)));
+  }, capital(words(action.name))));
   return el("section", { class: "actions", "aria-label": "Actions" }, el("div", { class: "buttons" }, buttons), place);
 };
 
@@ -149,7 +149,7 @@ const actionForm = (document_, { name, route, means, schema, fixed }, id, done) 
     try {
       const body = schema ? { ...fixed, ...Object.fromEntries(given) } : undefined;
       await ask(route.replace(/\{[^}]+\}/, encodeURIComponent(id)), { method: "POST", body });
-      note(words(name) + ": done.", "good");
+      note(capital(words(name)) + ": done.", "good");
       done();
     } catch (error) {
       wrong.replaceChildren(failure(error));

@@ -25,6 +25,9 @@ const cell = (name) => (row) => {
   return text.length > 24 ? el("span", { title: text, class: "cut" }, text) : text;
 };
 
+/** A value with nothing cut off. */
+const whole = (name, value) => (typeof value === "string" && value.length > 24 ? el("span", { class: "mono" }, value) : cell(name)({ [name]: value }));
+
 const list = async (root, { query, filter, open }) => {
   if (!(await has("get", ROUTE))) {
     root.append(empty("This service mints no badges: its description has no " + ROUTE + "."));
@@ -43,7 +46,7 @@ const list = async (root, { query, filter, open }) => {
     open: canOpen ? (row) => open(id(row)) : undefined,
     read: (cursor, signal) => ask(path(ROUTE, { ...wanted, limit: 50, cursor }), { signal }),
     columns: fields.slice(0, MOST).map(({ name, schema }) => ({
-      title: words(name.replace(/_s$/, "")), cell: cell(name), kind: [schema.type].flat().includes("integer") && !/_s$/.test(name) ? "number" : "",
+      title: capital(words(name.replace(/_s$/, ""))), cell: cell(name), kind: [schema.type].flat().includes("integer") && !/_s$/.test(name) ? "number" : "",
     })),
   });
   root.append(questions.length ? filters(questions, query, filter) : "", table.node);
@@ -57,15 +60,19 @@ const parts = (label, rows) => new List({
   name: (row) => rows.indexOf(row),
   read: async () => ({ data: rows }),
   columns: Object.keys(rows[0]).filter((name) => rows.every((row) => row[name] === null || typeof row[name] !== "object"))
-    .map((name) => ({ title: words(name.replace(/_s$/, "")), cell: cell(name) })),
+    .map((name) => ({ title: capital(words(name.replace(/_s$/, ""))), cell: cell(name) })),
 });
 
 const detail = async (root, { title, again, list: reread }, id) => {
   title("Mint " + id);
+  if (!(await has("get", ROUTE + "/{id}"))) {
+    root.append(empty("This service shows no single mints."));
+    return;
+  }
   const { data } = await ask(ROUTE + "/" + encodeURIComponent(id));
   const plain = Object.entries({ ...data, ...data.work }).filter(([name, value]) => name !== "work" && (value === null || typeof value !== "object"));
   const buttons = await actions(ROUTE + "/{id}", id, () => true, () => { again(); reread(); });
-  root.append(facts(plain.map(([name, value]) => [words(name), cell(name)({ [name]: value })])), buttons || "");
+  root.append(facts(plain.map(([name, value]) => [capital(words(name.replace(/_s$/, ""))), whole(name, value)])), buttons || "");
   for (const [name, rows] of Object.entries(data).filter(([, value]) => Array.isArray(value) && value.length && typeof value[0] === "object")) {
     const inner = parts(name, rows);
     root.append(el("h3", {}, capital(words(name))), inner.node);
