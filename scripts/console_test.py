@@ -132,7 +132,8 @@ class Walk:
             self.until(lambda p=path: self.ask(p)["data"], f"rows of {path}", 180)
         self.until(lambda: self.ask("/v1/projects?limit=51").get("next_cursor"), "a second page of projects", 180)
         self.until(lambda: self.ask("/v1/completeness")["data"]["proved"], "a proof", 60)
-        self.routes = self.ask("/v1/openapi.json")["paths"]
+        document = self.ask("/v1/openapi.json")
+        self.routes, self.schemas = document["paths"], document["components"]["schemas"]
 
     def login(self):
         browser = self.browser
@@ -271,28 +272,102 @@ class Walk:
         self.expected.append("ERR_")
         self.said("a cut of the stream is shown, and it goes on where it was")
 
+    def decisions(self):
+        """Names of what the service lets do with a break: a route each, or one whose body says which."""
+        found = set()
+        for path, item in self.routes.items():
+            if not path.startswith("/v1/breaks/{id}/") or "post" not in item:
+                continue
+            schema = item["post"].get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            if "$ref" in schema:
+                schema = self.schemas[schema["$ref"].rsplit("/", 1)[1]]
+            tags = [value["enum"][0] for one in schema.get("oneOf", []) for value in one.get("properties", {}).values() if len(value.get("enum", [])) == 1]
+            found |= set(tags or [path.rsplit("/", 1)[1]])
+        return found
+
     def breaks(self):
         browser = self.browser
         self.section("b", "Breaks")
         browser.press("j", "Enter")
         browser.wait(f"document.querySelector('#detail .facts') && {QUIET}", "a break")
-        listed = [path.rsplit("/", 1)[1] for path, item in self.routes.items() if path.startswith("/v1/breaks/{id}/") and "post" in item]
+        listed = self.decisions()
         drawn = browser.js("[...document.querySelectorAll('#detail [data-action]')].map(n => n.dataset.action)")
         if not listed:
             assert drawn == [], drawn
-            self.said("breaks: the service has no actions on them, and none are drawn")
             browser.press("Escape")
+            self.said("breaks: the service has no actions on them, and none are drawn")
             return
-        assert drawn and set(drawn) <= set(listed), f"{drawn}, the service has {listed}"
-        browser.js("document.querySelector('[data-action=ack]').click()")
-        browser.wait("document.querySelector('[data-send=ack]')", "the form")
-        self.picture("break-ack")
-        browser.js("for (const one of document.querySelectorAll('form.action textarea')) one.value = 'looked at'; document.querySelector('[data-send=ack]').click()")
-        browser.wait("document.querySelector('#detail .facts').innerText.includes('acknowledged')", "the break to be acknowledged")
-        browser.js("document.querySelector('[data-action=accept]')?.click()")
+        assert drawn and set(drawn) <= listed, f"{drawn}, the service has {listed}"
+        name = next(one for one in drawn if one.startswith("ack"))
+        browser.js(f"document.querySelector('[data-action={name}]').click()")
+        browser.wait(f"document.querySelector('[data-send={name}]')", "the form")
+        browser.js(f"document.querySelector('[data-send={name}]').click()")
+        browser.wait(f"document.querySelector('#detail .facts').innerText.includes('acknowledged') && {QUIET}", "the break to be acknowledged", 60)
+        browser.js("document.querySelector('[data-action=accept]').click()")
+        browser.wait("document.activeElement.closest('form.action')", "the form of an acceptance")
         self.picture("break-accept")
-        self.said("breaks: one is acknowledged")
-        browser.press("Escape", "Escape")
+        browser.js("for (const one of document.querySelectorAll('form.action textarea')) one.value = 'known, and small'; "
+                   "for (const one of document.querySelectorAll('form.action [type=number]')) one.value = 2; document.querySelector('[data-send=accept]').click()")
+        browser.wait(f"document.querySelector('#detail .facts').innerText.includes('accepted') && {QUIET}", "the break to be accepted", 60)
+        assert "known, and small" in browser.js("document.getElementById('detail').innerText"), "the note is not shown"
+        browser.js("document.activeElement.blur()")
+        browser.press("Escape")
+        self.said("breaks: one is acknowledged, and accepted with a note and an end")
+
+    def drawn(self):
+        """Routes that this service may not have: the page draws what a description names, and sends what it wants."""
+        browser = self.browser
+        one = {"type": "object", "required": ["action", "note", "for_seconds"], "description": "Lives with it.", "properties": {
+            "action": {"type": "string", "enum": ["made_up"]}, "note": {"type": "string", "description": "Why."},
+            "for_seconds": {"type": "integer"}, "onchain": {"type": "boolean"}}}
+        other = {"type": "object", "required": ["action"], "properties": {"action": {"type": "string", "enum": ["other"]}}}
+        post = {"post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/MadeUp"}}}}}}
+        row = {"type": "object", "properties": {"id": {"type": "integer"}, "state": {"type": "string"}, "recipient": {"type": "string"}, "work": {"type": "object"}}}
+        page = {"type": "object", "properties": {"data": {"type": "array", "items": row}}}
+        mints = {"get": {"parameters": [{"name": "state", "in": "query", "schema": {"type": "string"}}],
+                         "responses": {"200": {"content": {"application/json": {"schema": page}}}}}}
+        mint = {"id": 7, "state": "final_ok", "recipient": MARKUP, "work": {"nonce": 3}, "history": [{"at_s": 0, "to": "queued"}, {"at_s": 1, "to": "final_ok"}]}
+        self.section("o", "Overview")
+        browser.js(f"""{{
+            const real = window.fetch;
+            window.sent = [];
+            window.fetch = async (url, options) => {{
+                const say = (body) => new Response(JSON.stringify(body));
+                if (String(url).includes("/made_ups")) {{ window.sent.push(options.body); return say({{ data: {{}} }}); }}
+                if (/v1.mints.7/.test(url)) return say({{ data: {json.dumps(mint)} }});
+                if (/v1.mints/.test(url)) return say({{ data: [{json.dumps(mint)}] }});
+                if (url !== "/v1/openapi.json") return real(url, options);
+                const document_ = await (await real(url, options)).json();
+                for (const path of Object.keys(document_.paths)) if (/v1.(mints|breaks.*.id..)/.test(path)) delete document_.paths[path];
+                Object.assign(document_.paths, {{ "/v1/breaks/{{id}}/made_ups": {json.dumps(post)}, "/v1/mints": {json.dumps(mints)}, "/v1/mints/{{id}}": {{ get: {{}} }} }});
+                document_.components.schemas.MadeUp = {{ oneOf: [{json.dumps(one)}, {json.dumps(other)}] }};
+                return say(document_);
+            }};
+        }}""")
+        self.section("b", "Breaks")
+        browser.press("j", "Enter")
+        browser.wait(f"document.querySelectorAll('#detail [data-action]').length === 2 && {QUIET}", "the made-up actions")
+        browser.js("document.querySelector('[data-action=made_up]').click()")
+        browser.wait("document.activeElement.name === 'note'", "the focus in the form")
+        self.picture("break-form")
+        browser.write("because")
+        browser.js("document.querySelector('form.action [name=for_seconds]').value = '2'; document.querySelector('[data-send=made_up]').click()")
+        browser.wait(f"window.sent.length === 1 && {QUIET}", "the first action")
+        browser.js("document.querySelector('[data-action=other]').click(); document.querySelector('[data-send=other]').click()")
+        browser.wait(f"window.sent.length === 2 && {QUIET}", "the second action")
+        sent = [json.loads(one) for one in browser.js("window.sent")]
+        assert sent == [{"action": "made_up", "note": "because", "for_seconds": 172800, "onchain": False}, {"action": "other"}], sent
+        browser.js("document.activeElement.blur()")
+        browser.press("Escape")
+        self.section("m", "Mints")
+        browser.press("j", "Enter")
+        browser.wait(f"document.querySelectorAll('#detail tbody tr').length === 2 && {QUIET}", "the mint's history")
+        assert browser.js("document.querySelector('#detail .facts').innerText").count("3"), "what is inside of a mint is not shown"
+        assert browser.js("document.querySelectorAll('#main img, #detail img').length") == 0
+        self.picture("mint-open")
+        browser.call("Page.reload")
+        self.title("Mints")
+        self.said("actions and mints are drawn as the description says, and sent as it wants")
 
     def webhooks(self):
         browser = self.browser
@@ -412,7 +487,7 @@ def main():
             browser.scheme("light")
             walk = Walk(browser, api, pictures, lines.read().split())
             only = os.environ.get("ONLY", "").split()
-            for step in ("seed", "login", "modules", "sections", "projects", "faults", "stream", "breaks", "webhooks", "markup", "help", "names", "looks", "roles", "clean"):
+            for step in ("seed", "login", "modules", "drawn", "sections", "projects", "faults", "stream", "breaks", "webhooks", "markup", "help", "names", "looks", "roles", "clean"):
                 if not only or step in only:
                     getattr(walk, step)()
         except AssertionError:

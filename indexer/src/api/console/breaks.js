@@ -16,7 +16,8 @@ const FIELDS = [
   { name: "rule", label: "Rule", hint: "P2" },
 ];
 
-const shortKey = (key) => (key.includes(".") ? key.slice(key.indexOf(".") + 1) : key);
+/** The last part of a key; the contract before it is nearly always the same. */
+const shortKey = (key) => key.slice(key.lastIndexOf("/") + 1);
 const atRisk = (of) => ({ amount: units, asset: id }) => (units ? amount(units, of(id)) + " " + asset(id) : "");
 
 const coverageOf = async () => {
@@ -47,7 +48,7 @@ const list = async (root, { query, filter, open }) => {
       { title: "Break", cell: ({ rule, what }) => el("span", { class: "cut", title: what }, el("b", {}, rule), " ", what) },
       { title: "Severity", cell: ({ severity }) => badge(severity, SEVERITY[severity]) },
       { title: "State", cell: ({ state, resolution }) => [badge(state, STATE[state]), resolution ? " " + words(resolution) : ""] },
-      { title: "About", cell: ({ subject_kind: kind, subject_key: key }) => el("span", { class: "cut", title: key }, kind + " " + shortKey(key)) },
+      { title: "About", cell: ({ subject_kind: kind, subject_key: key }) => el("span", { class: "cut", title: key }, words(kind) + " " + shortKey(key)) },
       { title: "At fault", cell: ({ fault }) => fault },
       { title: "Must be", cell: ({ expected }) => el("span", { class: "cut", title: expected }, expected) },
       { title: "Is", cell: ({ found }) => el("span", { class: "cut", title: found }, found) },
@@ -62,7 +63,7 @@ const list = async (root, { query, filter, open }) => {
 };
 
 /** What makes sense for a break that stands so. */
-const fits = (state) => (action) => (state === "resolved" ? action === "reopen" : action !== "reopen" && !(action === "ack" && state === "acknowledged"));
+const fits = (state) => (action) => (state === "resolved" ? action === "reopen" : action !== "reopen" && !(action.startsWith("ack") && state === "acknowledged"));
 
 const repair = (sql) => {
   const copy = el("button", { type: "button", onclick: async () => {

@@ -2,7 +2,7 @@
 // the description names, so that the console never offers what this service does not do.
 import { ask, description } from "./api.js";
 import { el, failure, note } from "./dom.js";
-import { words } from "./text.js";
+import { capital, words } from "./text.js";
 
 /** A row of filters. `fields`: [{ name, label, options, type, hint }]. `apply(values)` is called when they change. */
 export const filters = (fields, values, apply) => {
@@ -42,8 +42,6 @@ const resolved = (document_, schema) => {
   return schema;
 };
 
-const bodySchema = (document_, operation) => resolved(document_, operation.requestBody?.content?.["application/json"]?.schema);
-
 /** The fields of a list's rows by the description, with what they mean. */
 export const rowFields = (document_, route) => {
   const answer = resolved(document_, document_.paths[route]?.get?.responses?.["200"]?.content?.["application/json"]?.schema);
@@ -57,9 +55,11 @@ export const filterFields = (document_, route) =>
     .filter((p) => p.in === "query" && !["limit", "cursor"].includes(p.name))
     .map((p) => {
       const schema = resolved(document_, p.schema);
-      return { name: p.name, label: words(p.name), options: schema.enum ? ["", ...schema.enum] : undefined };
+      return { name: p.name, label: capital(words(p.name)), options: schema.enum ? ["", ...schema.enum] : undefined };
     });
 
+const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
+const isDuration = (name, schema) => /^(for_s|for_seconds|.*_in_seconds)$/.test(name) && [schema.type].flat().includes("integer");
 const isMoment = (name, schema) => schema.format === "date-time" || (/^(until|expires)(_at)?(_s)?$/.test(name) && [schema.type].flat().includes("integer"));
 
 const field = (name, schema, required) => {
@@ -70,11 +70,15 @@ const field = (name, schema, required) => {
   if (schema.enum) input = el("select", common, required ? null : el("option", { value: "" }, "—"), schema.enum.map((word) => el("option", { value: word }, word)));
   else if (types.includes("boolean")) input = el("input", { ...common, required: false, type: "checkbox" });
   else if (isMoment(name, schema)) input = el("input", { ...common, type: "datetime-local" });
-  else if (types.includes("integer") || types.includes("number")) input = el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum, step: 1 });
-  else if (/note|reason|why|comment/.test(name)) input = el("textarea", { ...common, rows: 3, maxlength: schema.maxLength || 2000 });
+  else if (isDuration(name, schema)) {
+    input = el("span", { class: "duration" }, el("input", { ...common, type: "number", min: 1, step: 1 }),
+      el("select", { name: name + "-unit", "aria-label": "Unit" }, UNITS.map(([seconds, unit]) => el("option", { value: seconds }, unit))));
+  } else if (types.includes("integer") || types.includes("number")) input = el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum, step: 1 });
+  else if (/note|reason|why|comment/.test(name)) input = el("textarea", { ...common, rows: 3, minlength: schema.minLength, maxlength: schema.maxLength || 2000 });
   else input = el("input", { ...common, type: "text", maxlength: schema.maxLength || 400, autocomplete: "off" });
   const means = schema.description ? el("small", { id: id + "-means" }, schema.description.split("\n\n")[0]) : null;
-  return el("label", { for: id }, el("span", {}, words(name), isMoment(name, schema) ? " (your clock)" : ""), input, means);
+  const title = capital(words(isDuration(name, schema) ? name.replace(/_s(econds)?$/, "") : name));
+  return el("label", { for: id }, el("span", {}, title, isMoment(name, schema) ? " (your clock)" : ""), input, means);
 };
 
 const valueOf = (input, name, schema) => {
@@ -85,7 +89,25 @@ const valueOf = (input, name, schema) => {
     const at = new Date(input.value);
     return types.includes("integer") ? Math.floor(at.getTime() / 1000) : at.toISOString();
   }
-  return types.includes("integer") || types.includes("number") ? Number(input.value) : input.value;
+  if (!types.includes("integer") && !types.includes("number")) return input.value;
+  const unit = isDuration(name, schema) ? Number(input.form.elements[name + "-unit"].value) : 1;
+  return Number(input.value) * unit;
+};
+
+/** The field of a body that can have one value only, which says what is wanted. */
+const tagOf = (schema) => Object.entries(schema.properties || {}).find(([, value]) => value.enum?.length === 1);
+
+/** What a route does: one thing, or as many as its body has forms that a tag tells apart. */
+const thingsOf = (document_, name, route, operation) => {
+  const body = operation.requestBody?.content?.["application/json"]?.schema;
+  const whole = resolved(document_, body);
+  const forms = (whole.oneOf || whole.anyOf || []).map((one) => resolved(document_, one));
+  const means = operation.summary || operation.description || "";
+  if (!forms.length || !forms.every(tagOf)) return [{ name, route, means, schema: body ? whole : null, fixed: {} }];
+  return forms.map((schema) => {
+    const [field, { enum: [value] }] = tagOf(schema);
+    return { name: value, route, means: schema.description || means, schema, fixed: { [field]: value } };
+  });
 };
 
 /**
@@ -96,7 +118,7 @@ export const actions = async (prefix, id, fits, done) => {
   const document_ = await description();
   const found = Object.entries(document_.paths)
     .filter(([route, item]) => route.startsWith(prefix + "/") && !route.slice(prefix.length + 1).includes("/") && item.post)
-    .map(([route, item]) => ({ name: route.slice(prefix.length + 1), route, operation: item.post }))
+    .flatMap(([route, item]) => thingsOf(document_, route.slice(prefix.length + 1), route, item.post))
     .filter(({ name }) => fits(name));
   if (!found.length) return null;
   const place = el("div");
@@ -110,14 +132,13 @@ export const actions = async (prefix, id, fits, done) => {
       place.replaceChildren(actionForm(document_, action, id, done));
       place.querySelector("input, textarea, select, button")?.focus();
     },
-  }, words(action.name)));
+  }, capital(words(action.name))));
   return el("section", { class: "actions", "aria-label": "Actions" }, el("div", { class: "buttons" }, buttons), place);
 };
 
-const actionForm = (document_, { name, route, operation }, id, done) => {
-  const schema = bodySchema(document_, operation);
-  const properties = Object.entries(schema.properties || {}).map(([key, value]) => [key, resolved(document_, value)]);
-  const required = schema.required || [];
+const actionForm = (document_, { name, route, means, schema, fixed }, id, done) => {
+  const properties = Object.entries(schema?.properties || {}).filter(([key]) => !(key in fixed)).map(([key, value]) => [key, resolved(document_, value)]);
+  const required = schema?.required || [];
   const wrong = el("div");
   const send = el("button", { class: "strong", "data-send": name }, "Do it: " + words(name));
   const submit = async (event) => {
@@ -126,9 +147,9 @@ const actionForm = (document_, { name, route, operation }, id, done) => {
     wrong.replaceChildren();
     const given = properties.map(([key, value]) => [key, valueOf(form.elements[key], key, value)]).filter(([, value]) => value !== undefined);
     try {
-      const body = operation.requestBody ? Object.fromEntries(given) : undefined;
+      const body = schema ? { ...fixed, ...Object.fromEntries(given) } : undefined;
       await ask(route.replace(/\{[^}]+\}/, encodeURIComponent(id)), { method: "POST", body });
-      note(words(name) + ": done.", "good");
+      note(capital(words(name)) + ": done.", "good");
       done();
     } catch (error) {
       wrong.replaceChildren(failure(error));
@@ -136,7 +157,7 @@ const actionForm = (document_, { name, route, operation }, id, done) => {
     }
   };
   const form = el("form", { class: "action", onsubmit: submit, "aria-label": words(name) },
-    el("p", {}, operation.summary || operation.description || ""),
+    el("p", {}, means),
     properties.map(([key, value]) => field(key, value, required.includes(key))), wrong, send);
   return form;
 };

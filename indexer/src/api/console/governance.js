@@ -78,7 +78,7 @@ const detail = async (root, { title }, entity) => {
   root.append(facts([
     ["Standing", badge(action.standing, STANDING[action.standing])],
     ["Approvals", approvals(action)],
-    ["Can be executed", [countdown(action), " at Bitcoin height " + count(action.eta)]],
+    ["Can be executed", [countdown(action) || "was", ", at Bitcoin height " + count(action.eta)]],
     ["Expires", "at Bitcoin height " + count(action.expires)],
     ["Bitcoin height now", count(asOf?.burn_height)],
     ["Class", CLASSES[action.class] || String(action.class)],

@@ -17,7 +17,7 @@ const list = async (root, { open }) => {
     read: (cursor, signal) => ask(path("/v1/webhooks", { limit: 50, cursor }), { signal }),
     columns: [
       { title: "No.", cell: ({ id }) => count(id), kind: "number" },
-      { title: "Address", cell: ({ url }) => el("span", { class: "cut", title: url }, url) },
+      { title: "Address", cell: ({ url }) => el("span", { class: "cut long", title: url }, url) },
       { title: "State", cell: ({ state, reason }) => [badge(state, STATE[state]), reason ? " " + reason : ""] },
       { title: "Told from", cell: ({ min_finality: depth }) => words(depth) },
       { title: "On failure", cell: ({ on_failure: then }) => then },
@@ -32,8 +32,7 @@ const list = async (root, { open }) => {
 
 const columns = [
   { title: "Letter", cell: ({ delivery }) => el("code", {}, delivery) },
-  { title: "State", cell: ({ state, redriven }) => [badge(state, DELIVERY[state]), redriven ? [" ", badge("sent again")] : null] },
-  { title: "Kind", cell: ({ kind }) => kind },
+  { title: "State", cell: ({ state, redriven, kind }) => [badge(state, DELIVERY[state]), redriven ? [" ", badge("sent again")] : null, kind === "frame" ? null : " " + words(kind)] },
   { title: "Attempts", cell: ({ attempts }) => count(attempts), kind: "number" },
   { title: "Answer", cell: ({ response_code: code, last_error: error }) => el("span", { class: "cut", title: error }, [code, error].filter(Boolean).join(" ")) },
   { title: "Made", cell: ({ created_at: at }) => time(at), kind: "time" },
