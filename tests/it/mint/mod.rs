@@ -1,0 +1,3 @@
+//! Badges that the service mints itself: once each, whatever happens.
+
+mod guards;
