@@ -8,5 +8,9 @@
 //! What decides is pure: eligibility and plans are functions of what was read. The ports ([`ports`]) are what reaches out;
 //! the same code runs against memory, PostgreSQL and faults.
 
-pub mod ports;
 pub mod types;
+pub mod policy;
+pub mod ports;
+pub mod eligibility;
+pub mod plan;
+pub mod exec;
