@@ -32,6 +32,7 @@ create table mint_intent (
     note        text not null default '',
     cancel_by   text constraint intent_cancel_by check (cancel_by <> ''),
     failures    integer not null default 0 constraint intent_failures check (failures >= 0),
+    retractions integer not null default 0 constraint intent_retractions check (retractions >= 0),
     made_at     timestamptz not null default clock_timestamp(),
     changed_at  timestamptz not null default clock_timestamp(),
     constraint intent_of_award unique (award_id)
@@ -42,6 +43,7 @@ comment on column mint_intent.reason is 'Why it stands there, in a word.';
 comment on column mint_intent.note is 'The same for people.';
 comment on column mint_intent.cancel_by is 'Who asked for it to be given up; it is, unless the mint is mined all the same.';
 comment on column mint_intent.failures is 'Slots of it that ended in a failure on the chain.';
+comment on column mint_intent.retractions is 'How often what was final was taken back.';
 create index mint_intent_open on mint_intent (state, id) where state not in ('final_ok', 'satisfied_elsewhere', 'cancelled', 'dead');
 
 create table mint_lane (
@@ -89,6 +91,7 @@ create table nonce_slot (
     seen_burn_height  integer,
     died_of           text constraint slot_died_of check (died_of in ('foreign', 'accepted')),
     minted            boolean not null default false,
+    left_final        boolean not null default false,
     constraint nonce_slot_pkey primary key (sender, nonce),
     constraint slot_payload unique (sender, nonce, intent_id),
     constraint slot_evidence check (case state when 'reserved' then by_txid is null when 'consumed' then by_txid is not null
@@ -96,7 +99,8 @@ create table nonce_slot (
     constraint slot_evidence_whole check (num_nulls(by_txid, by_block, by_height, by_burn_height) in (0, 4)),
     constraint slot_final check ((state in ('consumed', 'dead') and died_of is distinct from 'accepted') = (seen_burn_height is not null)),
     constraint slot_death check ((state = 'dead') = (died_of is not null)),
-    constraint slot_minted check (not minted or (state = 'consumed' and intent_id is not null))
+    constraint slot_minted check (not minted or (state = 'consumed' and intent_id is not null)),
+    constraint slot_left check (not left_final or state = 'consumed')
 );
 comment on table nonce_slot is 'A nonce that was taken, and the one mint that it carries for ever; without one it is for a noop.';
 comment on column nonce_slot.state is 'reserved: nothing is signed. live: bytes are signed. consumed: a transaction of ours has the nonce for good. dead: another''s has.';
@@ -109,6 +113,7 @@ comment on column nonce_slot.by_verdict is 'How it ended.';
 comment on column nonce_slot.seen_burn_height is 'Newest Bitcoin height when the slot ended: deep enough above its block''s, nothing comes back.';
 comment on column nonce_slot.died_of is 'foreign: a transaction that is not ours. accepted: an operator accepted that it is gone, and not why.';
 comment on column nonce_slot.minted is 'Consumed by a mint that did not fail: its intent gets no other slot.';
+comment on column nonce_slot.left_final is 'The chain left the block that had been final; a person decides what then.';
 create unique index one_live_slot_per_intent on nonce_slot (intent_id) where state in ('reserved', 'live') or minted;
 create index nonce_slot_intent on nonce_slot (intent_id);
 create index nonce_slot_open on nonce_slot (sender, nonce) where state in ('reserved', 'live');
@@ -175,7 +180,7 @@ create unique index one_effect_per_intent on mint_effect (intent_id) where taken
 
 create table mint_line (
     seq        bigint generated always as identity constraint mint_line_pkey primary key,
-    id         text not null constraint line_id check (id ~ '^[!-~]{1,128}$'),
+    id         text not null constraint line_once unique constraint line_id check (id ~ '^[!-~]{1,128}$'),
     kind       text not null constraint line_kind check (kind in ('minted', 'satisfied_elsewhere', 'retracted')),
     intent_id  bigint not null constraint line_intent references mint_intent (id),
     sender     text not null constraint line_lane references mint_lane (sender),
@@ -186,7 +191,7 @@ create table mint_line (
 comment on table mint_line is 'What is told outside of effects and of what became of them, in order.';
 comment on column mint_line.id is 'Whoever hears a line twice knows by this.';
 comment on column mint_line.told_at is 'When it was heard; null until then.';
-create unique index one_untold_line on mint_line (id) where told_at is null;
+create index mint_line_untold on mint_line (sender, seq) where told_at is null;
 create index mint_line_intent on mint_line (intent_id);
 
 create table mint_pause (

@@ -14,3 +14,4 @@ pub mod ports;
 pub mod eligibility;
 pub mod plan;
 pub mod exec;
+pub mod postgres;

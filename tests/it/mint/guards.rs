@@ -9,8 +9,14 @@ use crate::support::run;
 
 /// Guards that another one stands behind, so that nothing is missed when they alone are gone.
 const DOUBLED: &[(&str, &str)] = &[
-    ("intent_tells", "refuses nothing; a test of its own misses it"),
-    ("intent_stays", "an intent has a history, which refers to it"),
+    (
+        "intent_tells",
+        "refuses nothing; a test of its own misses it",
+    ),
+    (
+        "intent_stays",
+        "an intent has a history, which refers to it",
+    ),
     ("slot_lane", "slot_begins finds no lane"),
     ("slot_died_of", "slot_evidence_holds knows three deaths"),
     ("effect_intent", "effect_attempt refers to the same intent"),
@@ -99,7 +105,15 @@ fn effect(intent: i64, txid: u8, block: &str) -> String {
 /// nothing is signed; 6 in review, its slot 9 dead. Slot 10 is a stranger's. Award 7 has no intent; lane ST9 has nothing.
 async fn base(db: &TestDb) {
     let mut sql = String::from("begin;");
-    for (recipient, kind) in [("ST3", "1"), ("ST3", "2"), ("ST4", "1"), ("ST4", "2"), ("ST5", "1"), ("ST5", "2"), ("ST6", "1")] {
+    for (recipient, kind) in [
+        ("ST3", "1"),
+        ("ST3", "2"),
+        ("ST4", "1"),
+        ("ST4", "2"),
+        ("ST5", "1"),
+        ("ST5", "2"),
+        ("ST6", "1"),
+    ] {
         sql += &award(recipient, kind, 1);
     }
     for award in 1..=6 {
@@ -108,12 +122,16 @@ async fn base(db: &TestDb) {
     sql += "insert into mint_lane (sender, contract, base_nonce, next_nonce, epoch, final_after, settled_height)
             values ('ST1', 'ST2.freelance-badges', 5, 5, 3, 6, 4), ('ST9', 'ST2.freelance-badges', 0, 0, 1, 6, 0);";
     sql += &(reserve(5, "2") + &sign(0xA5, 5, "2", "100") + &go(2, "submitting"));
-    sql += &(reserve(6, "3") + &sign(0xA6, 6, "3", "100") + &go(3, "included") + &consumed(6, 0xA6));
+    sql +=
+        &(reserve(6, "3") + &sign(0xA6, 6, "3", "100") + &go(3, "included") + &consumed(6, 0xA6));
     sql += &(effect(3, 0xA6, &b32(0xB0)) + &go(3, "final_ok"));
     sql += &(reserve(7, "4") + &sign(0xA7, 7, "4", "100") + &sign(0xC7, 7, "null", "101"));
     sql += &(dead(7, 0xC7, "noop", 56) + &go(4, "cancelled"));
     sql += &(reserve(8, "5") + &go(5, "held"));
-    sql += &(reserve(9, "6") + &sign(0xA9, 9, "6", "100") + &dead(9, 0xA9, "failed", 56) + &go(6, "review"));
+    sql += &(reserve(9, "6")
+        + &sign(0xA9, 9, "6", "100")
+        + &dead(9, 0xA9, "failed", 56)
+        + &go(6, "review"));
     sql += &(reserve(10, "null") + &dead(10, 0xF0, "foreign", 56));
     sql += &format!(
         "insert into tx_send (txid, node, answer, ambiguous) values ({}, 'n', 'accepted', false);
@@ -163,17 +181,27 @@ fn of_awards() -> Vec<(&'static str, String)> {
         ("an award of no contract", with(CONTRACT, "ST2")),
         ("an award to nobody", with("ST6", "somebody")),
         ("a kind below nothing", award("ST6", "-1", 1)),
-        ("a kind past 128 bits", award("ST6", "340282366920938463463374607431768211456", 1)),
+        (
+            "a kind past 128 bits",
+            award("ST6", "340282366920938463463374607431768211456", 1),
+        ),
         ("an award before the first", award("ST6", "8", 0)),
         ("an award twice", award("ST6", "1", 1)),
         (
             "a number of an award twice",
-            with("(contract, ", "(id, contract, ").replace("values (", "overriding system value values (1, "),
+            with("(contract, ", "(id, contract, ")
+                .replace("values (", "overriding system value values (1, "),
         ),
         ("an award behind one that is not paid", award("ST3", "1", 2)),
         ("an award behind none", award("ST6", "8", 2)),
-        ("change an award", "update mint_award set kind = 9 where id = 7".into()),
-        ("delete an award", "delete from mint_award where id = 7".into()),
+        (
+            "change an award",
+            "update mint_award set kind = 9 where id = 7".into(),
+        ),
+        (
+            "delete an award",
+            "delete from mint_award where id = 7".into(),
+        ),
         ("truncate the awards", "truncate mint_award cascade".into()),
         ("an intent of no award", intent(99, "queued")),
         ("an award with two intents", intent(1, "queued")),
@@ -185,24 +213,44 @@ fn of_awards() -> Vec<(&'static str, String)> {
         ),
         ("an intent in no state", intent(7, "lost")),
         ("an intent that is born paid", intent(7, "included")),
-        ("a reason that is no word", intent(7, "held").replace("'r'", "'No reason!'")),
-        ("held for no reason", intent(7, "held").replace("'r'", "null")),
-        ("given up by nobody", "update mint_intent set cancel_by = '' where id = 1".into()),
-        ("an intent for another award", "update mint_intent set award_id = 7 where id = 1".into()),
+        (
+            "a reason that is no word",
+            intent(7, "held").replace("'r'", "'No reason!'"),
+        ),
+        (
+            "held for no reason",
+            intent(7, "held").replace("'r'", "null"),
+        ),
+        (
+            "given up by nobody",
+            "update mint_intent set cancel_by = '' where id = 1".into(),
+        ),
+        (
+            "an intent for another award",
+            "update mint_intent set award_id = 7 where id = 1".into(),
+        ),
         ("take a payment back", go(3, "queued")),
         ("begin again", go(1, "eligible")),
         ("paid without an effect", go(2, "final_ok")),
         ("on its way without a slot", go(1, "submitting")),
         ("in a block without a slot", go(6, "included")),
         ("cancelled with bytes in the open", go(2, "cancelled")),
-        ("delete an intent", "delete from mint_intent where id = 1".into()),
-        ("truncate the intents", "truncate mint_intent cascade".into()),
+        (
+            "delete an intent",
+            "delete from mint_intent where id = 1".into(),
+        ),
+        (
+            "truncate the intents",
+            "truncate mint_intent cascade".into(),
+        ),
     ]
 }
 
 fn of_lanes() -> Vec<(&'static str, String)> {
     let lane = |values: &str| {
-        format!("insert into mint_lane (sender, contract, base_nonce, next_nonce, final_after) values ({values})")
+        format!(
+            "insert into mint_lane (sender, contract, base_nonce, next_nonce, final_after) values ({values})"
+        )
     };
     let set = |what: &str| format!("update mint_lane set {what} where sender = 'ST1'");
     vec![
@@ -210,14 +258,26 @@ fn of_lanes() -> Vec<(&'static str, String)> {
         ("a lane of nobody", lane("'x', 'c', 0, 0, 6")),
         ("a lane below nonce 0", lane("'ST8', 'c', -1, -1, 6")),
         ("a lane that is final at once", lane("'ST8', 'c', 0, 0, 0")),
-        ("a lane that is behind its beginning", lane("'ST8', 'c', 5, 4, 6")),
-        ("a lane with nonces that nobody has", lane("'ST8', 'c', 5, 6, 6")),
+        (
+            "a lane that is behind its beginning",
+            lane("'ST8', 'c', 5, 4, 6"),
+        ),
+        (
+            "a lane with nonces that nobody has",
+            lane("'ST8', 'c', 5, 6, 6"),
+        ),
         ("begin elsewhere", set("base_nonce = 4")),
         ("give nonces back", set("next_nonce = next_nonce - 1")),
         ("an older lease", set("epoch = epoch - 1")),
-        ("forget what is explained", set("settled_height = settled_height - 1")),
+        (
+            "forget what is explained",
+            set("settled_height = settled_height - 1"),
+        ),
         ("a nonce without a slot", set("next_nonce = next_nonce + 1")),
-        ("delete a lane", "delete from mint_lane where sender = 'ST9'".into()),
+        (
+            "delete a lane",
+            "delete from mint_lane where sender = 'ST9'".into(),
+        ),
         ("truncate the lanes", "truncate mint_lane cascade".into()),
     ]
 }
@@ -225,44 +285,95 @@ fn of_lanes() -> Vec<(&'static str, String)> {
 fn of_slots() -> Vec<(&'static str, String)> {
     let clear = "by_txid = null, by_block = null, by_burn_height = null, seen_burn_height = null, died_of = null";
     vec![
-        ("a slot of no lane", "insert into nonce_slot (sender, nonce, epoch) values ('ST8', 0, 1)".into()),
+        (
+            "a slot of no lane",
+            "insert into nonce_slot (sender, nonce, epoch) values ('ST8', 0, 1)".into(),
+        ),
         ("a slot of no intent", reserve(11, "99")),
-        ("a slot twice", "insert into nonce_slot (sender, nonce, intent_id, epoch) values ('ST1', 5, 1, 3)".into()),
+        (
+            "a slot twice",
+            "insert into nonce_slot (sender, nonce, intent_id, epoch) values ('ST1', 5, 1, 3)"
+                .into(),
+        ),
         ("a second slot of an intent", reserve(11, "2")),
-        ("a slot by an older lease", reserve(11, "1").replace(", 3);", ", 2);")),
-        ("a slot that was not reserved", "insert into nonce_slot (sender, nonce, epoch) values ('ST1', 11, 3)".into()),
+        (
+            "a slot by an older lease",
+            reserve(11, "1").replace(", 3);", ", 2);"),
+        ),
+        (
+            "a slot that was not reserved",
+            "insert into nonce_slot (sender, nonce, epoch) values ('ST1', 11, 3)".into(),
+        ),
         ("a slot behind a hole", reserve(12, "1")),
-        ("a slot before the first", reserve(11, "1").replace("'ST1', 11", "'ST1', 4")),
+        (
+            "a slot before the first",
+            reserve(11, "1").replace("'ST1', 11", "'ST1', 4"),
+        ),
         (
             "a slot that is born live",
-            reserve(11, "1").replace("epoch)", "epoch, state)").replace(", 3);", ", 3, 'live');"),
+            reserve(11, "1")
+                .replace("epoch)", "epoch, state)")
+                .replace(", 3);", ", 3, 'live');"),
         ),
         (
             "twenty-one in flight",
             (11..=29).map(|nonce| reserve(nonce, "null")).collect(),
         ),
-        ("a slot in no state", "update nonce_slot set state = 'lost' where nonce = 8".into()),
-        ("another mint in a slot", "update nonce_slot set intent_id = 1 where nonce = 8".into()),
-        ("a mint in a noop's slot", "update nonce_slot set intent_id = 1 where nonce = 10".into()),
-        ("a dead slot lives", format!("update nonce_slot set state = 'live', {clear} where nonce = 7")),
-        ("a live slot is unsigned", "update nonce_slot set state = 'reserved' where nonce = 5".into()),
-        ("consumed by nothing", "update nonce_slot set state = 'consumed' where nonce = 5".into()),
+        (
+            "a slot in no state",
+            "update nonce_slot set state = 'lost' where nonce = 8".into(),
+        ),
+        (
+            "another mint in a slot",
+            "update nonce_slot set intent_id = 1 where nonce = 8".into(),
+        ),
+        (
+            "a mint in a noop's slot",
+            "update nonce_slot set intent_id = 1 where nonce = 10".into(),
+        ),
+        (
+            "a dead slot lives",
+            format!("update nonce_slot set state = 'live', {clear} where nonce = 7"),
+        ),
+        (
+            "a live slot is unsigned",
+            "update nonce_slot set state = 'reserved' where nonce = 5".into(),
+        ),
+        (
+            "consumed by nothing",
+            "update nonce_slot set state = 'consumed' where nonce = 5".into(),
+        ),
         ("consumed by a stranger", consumed(5, 0xF1)),
         ("consumed by another slot's", consumed(5, 0xA9)),
         (
             "evidence of nothing",
             consumed(8, 0xA5).replace("state = 'consumed'", "state = 'reserved'"),
         ),
-        ("evidence without a block", dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "null")),
-        ("evidence with a short txid", dead(8, 0xF1, "foreign", 56).replace(&b32(0xF1), "'\\xf1'")),
-        ("evidence with a short block", dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "'\\xb0'")),
-        ("a death of a live slot", "update nonce_slot set died_of = 'noop', seen_burn_height = 9 where nonce = 5".into()),
+        (
+            "evidence without a block",
+            dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "null"),
+        ),
+        (
+            "evidence with a short txid",
+            dead(8, 0xF1, "foreign", 56).replace(&b32(0xF1), "'\\xf1'"),
+        ),
+        (
+            "evidence with a short block",
+            dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "'\\xb0'"),
+        ),
+        (
+            "a death of a live slot",
+            "update nonce_slot set died_of = 'noop', seen_burn_height = 9 where nonce = 5".into(),
+        ),
         ("a death of no kind", dead(8, 0xF1, "boredom", 56)),
         ("a death of another kind", dead(5, 0xA5, "foreign", 56)),
         ("a noop that was a mint", dead(5, 0xA5, "noop", 56)),
         ("a death that is not final", dead(5, 0xA5, "failed", 55)),
         ("a death of what was paid", dead(6, 0xA6, "failed", 56)),
-        ("delete a slot", "delete from nonce_slot where nonce = 8".into()),
+        (
+            "delete a slot",
+            "delete from nonce_slot where nonce = 8".into(),
+        ),
         ("truncate the slots", "truncate nonce_slot cascade".into()),
     ]
 }
@@ -272,23 +383,47 @@ fn of_transactions() -> Vec<(&'static str, String)> {
     vec![
         ("a transaction twice", sign(0xA5, 8, "5", "100")),
         ("a short txid", fresh().replace(&b32(0xE8), "'\\xe8'")),
-        ("an attempt of no kind", sign(0xE8, 8, "null", "100").replace("'noop'", "'gift'")),
+        (
+            "an attempt of no kind",
+            sign(0xE8, 8, "null", "100").replace("'noop'", "'gift'"),
+        ),
         ("an attempt for nothing", sign(0xE8, 8, "5", "0")),
         ("an attempt past the cap", sign(0xE8, 8, "5", "1001")),
         ("an attempt of no bytes", fresh().replace("'\\x00'", "''")),
         ("a noop with an intent", fresh().replace("'mint'", "'noop'")),
-        ("a mint without an intent", sign(0xE8, 8, "null", "100").replace("'noop'", "'mint'")),
-        ("an attempt without a slot", attempt_of(0xE8, 99, "null", "100")),
+        (
+            "a mint without an intent",
+            sign(0xE8, 8, "null", "100").replace("'noop'", "'mint'"),
+        ),
+        (
+            "an attempt without a slot",
+            attempt_of(0xE8, 99, "null", "100"),
+        ),
         ("a mint in another's slot", sign(0xE8, 8, "1", "100")),
         ("a mint in a noop's slot, signed", sign(0xE8, 5, "1", "200")),
-        ("signed by an older lease", fresh().replace("'\\x00', 3)", "'\\x00', 2)")),
+        (
+            "signed by an older lease",
+            fresh().replace("'\\x00', 3)", "'\\x00', 2)"),
+        ),
         ("signed in a dead slot", sign(0xE8, 7, "4", "200")),
         ("the same fee again", sign(0xE8, 5, "2", "100")),
         ("a lower fee", sign(0xE8, 5, "null", "99")),
-        ("bytes in a slot that says it has none", attempt_of(0xE8, 8, "5", "100")),
-        ("change signed bytes", "update tx_attempt set raw_tx = '\\x01' where nonce = 5".into()),
-        ("delete signed bytes", "delete from tx_attempt where kind = 'noop'".into()),
-        ("truncate the attempts", "truncate tx_attempt cascade".into()),
+        (
+            "bytes in a slot that says it has none",
+            attempt_of(0xE8, 8, "5", "100"),
+        ),
+        (
+            "change signed bytes",
+            "update tx_attempt set raw_tx = '\\x01' where nonce = 5".into(),
+        ),
+        (
+            "delete signed bytes",
+            "delete from tx_attempt where kind = 'noop'".into(),
+        ),
+        (
+            "truncate the attempts",
+            "truncate tx_attempt cascade".into(),
+        ),
         (
             "a number of a sending twice",
             format!(
@@ -304,23 +439,43 @@ fn of_transactions() -> Vec<(&'static str, String)> {
         ("delete an answer", "delete from tx_send".into()),
         ("truncate the answers", "truncate tx_send".into()),
         ("two effects", effect(3, 0xA6, &b32(0xB0))),
-        ("an effect of another's transaction", effect(1, 0xA6, &b32(0xB0))),
-        ("an effect of what is not in a block", effect(2, 0xA5, &b32(0xB0))),
-        ("an effect in another block", consumed(5, 0xA5) + &effect(2, 0xA5, &b32(0xB1))),
-        ("an effect in half a block", consumed(5, 0xA5) + &effect(2, 0xA5, "'\\xb0'")),
+        (
+            "an effect of another's transaction",
+            effect(1, 0xA6, &b32(0xB0)),
+        ),
+        (
+            "an effect of what is not in a block",
+            effect(2, 0xA5, &b32(0xB0)),
+        ),
+        (
+            "an effect in another block",
+            consumed(5, 0xA5) + &effect(2, 0xA5, &b32(0xB1)),
+        ),
+        (
+            "an effect in half a block",
+            consumed(5, 0xA5) + &effect(2, 0xA5, "'\\xb0'"),
+        ),
         ("an effect of no intent", effect(99, 0xA6, &b32(0xB0))),
-        ("change an effect", "update mint_effect set badge_id = 2".into()),
+        (
+            "change an effect",
+            "update mint_effect set badge_id = 2".into(),
+        ),
         ("delete an effect", "delete from mint_effect".into()),
         ("truncate the effects", "truncate mint_effect".into()),
     ]
 }
 
 fn send(txid: u8, how: &str) -> String {
-    format!("insert into tx_send (txid, node, answer, ambiguous) values ({}, {how}, false)", b32(txid))
+    format!(
+        "insert into tx_send (txid, node, answer, ambiguous) values ({}, {how}, false)",
+        b32(txid)
+    )
 }
 
 fn of_people() -> Vec<(&'static str, String)> {
-    let pause = |values: &str| format!("insert into mint_pause (scope, subject, reason, author) values ({values})");
+    let pause = |values: &str| {
+        format!("insert into mint_pause (scope, subject, reason, author) values ({values})")
+    };
     let set = |what: &str| format!("update mint_pause set {what}");
     vec![
         (
@@ -329,28 +484,59 @@ fn of_people() -> Vec<(&'static str, String)> {
              values (1, 'global', 'other', 'ann')"
                 .into(),
         ),
-        ("a pause of no scope", pause("'moon', 'x', 'operator', 'ann'")),
-        ("a pause of everything and of something", pause("'global', 'x', 'operator', 'ann'")),
-        ("a pause of a lane without a name", pause("'lane', '', 'operator', 'ann'")),
+        (
+            "a pause of no scope",
+            pause("'moon', 'x', 'operator', 'ann'"),
+        ),
+        (
+            "a pause of everything and of something",
+            pause("'global', 'x', 'operator', 'ann'"),
+        ),
+        (
+            "a pause of a lane without a name",
+            pause("'lane', '', 'operator', 'ann'"),
+        ),
         ("a pause for no reason", pause("'lane', 'ST1', '', 'ann'")),
         ("a pause by nobody", pause("'lane', 'ST1', 'operator', ''")),
         ("a pause twice", pause("'global', '', 'operator', 'bob'")),
-        ("lifted by nobody", set("lifted_at = now(), lifted_by = '' where id = 1")),
-        ("lifted, who knows by whom", set("lifted_at = now() where id = 1")),
+        (
+            "lifted by nobody",
+            set("lifted_at = now(), lifted_by = '' where id = 1"),
+        ),
+        (
+            "lifted, who knows by whom",
+            set("lifted_at = now() where id = 1"),
+        ),
         ("another reason", set("reason = 'other' where id = 1")),
         ("lifted twice", set("lifted_by = 'bob' where id = 2")),
-        ("a pause that comes back", set("lifted_by = null, lifted_at = null where id = 2")),
+        (
+            "a pause that comes back",
+            set("lifted_by = null, lifted_at = null where id = 2"),
+        ),
         ("delete a pause", "delete from mint_pause".into()),
         ("truncate the pauses", "truncate mint_pause".into()),
-        ("approved twice", "insert into mint_approval values (1, 'bob')".into()),
-        ("approved what is not there", "insert into mint_approval values (99, 'bob')".into()),
-        ("approved by nobody", "insert into mint_approval values (2, '')".into()),
-        ("change an approval", "update mint_approval set author = 'bob'".into()),
+        (
+            "approved twice",
+            "insert into mint_approval values (1, 'bob')".into(),
+        ),
+        (
+            "approved what is not there",
+            "insert into mint_approval values (99, 'bob')".into(),
+        ),
+        (
+            "approved by nobody",
+            "insert into mint_approval values (2, '')".into(),
+        ),
+        (
+            "change an approval",
+            "update mint_approval set author = 'bob'".into(),
+        ),
         ("delete an approval", "delete from mint_approval".into()),
         ("truncate the approvals", "truncate mint_approval".into()),
         (
             "make history up",
-            "insert into mint_event (intent_id, who, to_state) values (1, 'bob', 'final_ok')".into(),
+            "insert into mint_event (intent_id, who, to_state) values (1, 'bob', 'final_ok')"
+                .into(),
         ),
         ("change history", "update mint_event set who = 'bob'".into()),
         ("delete history", "delete from mint_event".into()),
@@ -361,7 +547,9 @@ fn of_people() -> Vec<(&'static str, String)> {
 type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
 
 async fn raw(tx: &mut Tx, sql: String) -> Result<(), String> {
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut **tx).await;
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(&mut **tx)
+        .await;
     done.map(|_| ()).map_err(|e| e.to_string())
 }
 
@@ -402,7 +590,9 @@ fn each_guard_refuses_something_that_nothing_else_refuses() {
         base(&db).await;
         let mut tx = db.pool.begin().await.unwrap();
         for sql in taken() {
-            attempt(&mut tx, &sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+            attempt(&mut tx, &sql)
+                .await
+                .unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
         let statements = refused();
         for (name, sql) in &statements {
@@ -427,8 +617,16 @@ fn each_guard_refuses_something_that_nothing_else_refuses() {
             }
         }
         let doubled: BTreeSet<&str> = DOUBLED.iter().map(|(name, _)| *name).collect();
-        assert_eq!(unmissed, doubled, "guards without a statement that needs them");
-        println!("{} guards, {} statements, {} pairs", guards.len(), statements.len(), missed.len());
+        assert_eq!(
+            unmissed, doubled,
+            "guards without a statement that needs them"
+        );
+        println!(
+            "{} guards, {} statements, {} pairs",
+            guards.len(),
+            statements.len(),
+            missed.len()
+        );
         db.drop().await;
     });
 }
@@ -446,12 +644,19 @@ fn an_intent_tells_its_history_itself() {
             let db = &db;
             async move { db.text(query).await.unwrap() }
         };
-        assert_eq!(told(3).await, "minter queued, minter queued included, minter included final_ok");
+        assert_eq!(
+            told(3).await,
+            "minter queued, minter queued included, minter included final_ok"
+        );
         db.sql("begin; set local stxworx.who = 'ann'; update mint_intent set state = 'queued' where id = 6; commit")
             .await;
         assert!(told(6).await.ends_with("ann review queued"));
-        db.sql("update mint_intent set wake_at = now() where id = 6").await;
-        assert!(told(6).await.ends_with("ann review queued"), "nothing happened to it");
+        db.sql("update mint_intent set wake_at = now() where id = 6")
+            .await;
+        assert!(
+            told(6).await.ends_with("ann review queued"),
+            "nothing happened to it"
+        );
         db.drop().await;
     });
 }
@@ -465,9 +670,16 @@ fn the_role_that_mints_cannot_get_round_the_guards() {
         let pool = store::pool(&url, Access::Write, 1).unwrap();
         let as_writer = |sql: String| {
             let pool = pool.clone();
-            async move { sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.map(|_| ()) }
+            async move {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+                    .execute(&pool)
+                    .await
+                    .map(|_| ())
+            }
         };
-        as_writer(format!("begin; {} commit", sign(0xE8, 8, "5", "100"))).await.unwrap();
+        as_writer(format!("begin; {} commit", sign(0xE8, 8, "5", "100")))
+            .await
+            .unwrap();
         as_writer(go(5, "submitting")).await.unwrap();
         for statement in [
             "update tx_attempt set fee = 1",
@@ -481,14 +693,21 @@ fn the_role_that_mints_cannot_get_round_the_guards() {
             "set session_replication_role = replica",
         ] {
             let refused = as_writer(statement.into()).await.unwrap_err().to_string();
-            let by_rights = refused.contains("permission denied") || refused.contains("must be owner");
+            let by_rights =
+                refused.contains("permission denied") || refused.contains("must be owner");
             assert!(by_rights, "{statement}: {refused}");
         }
-        for statement in ["update tx_attempt set fee = 1", "delete from nonce_slot where nonce = 8"] {
+        for statement in [
+            "update tx_attempt set fee = 1",
+            "delete from nonce_slot where nonce = 8",
+        ] {
             let mut tx = db.pool.begin().await.unwrap();
             let owner = format!("set local session_replication_role = replica; {statement}");
             let refused = raw(&mut tx, owner).await.unwrap_err();
-            assert!(refused.contains("only appended to"), "{statement}: {refused}");
+            assert!(
+                refused.contains("only appended to"),
+                "{statement}: {refused}"
+            );
         }
         pool.close().await;
         db.drop().await;

@@ -49,6 +49,8 @@ pub struct IntentRow {
     pub cancel: Option<String>,
     /// Slots that ended in a failure.
     pub failures: u32,
+    /// How often what was final was taken back.
+    pub retractions: u32,
 }
 
 /// A signed transaction.
@@ -98,6 +100,8 @@ pub struct SlotRow {
     pub reserved_s: i64,
     /// The canonical transaction with this nonce, as it was seen last.
     pub seen: Option<Seen>,
+    /// Did the chain leave the block that had been final?
+    pub left_final: bool,
     /// Oldest and cheapest first.
     pub attempts: Vec<AttemptRow>,
 }
@@ -171,10 +175,7 @@ async fn own_row(tx: &mut Tx, lane: LaneRef<'_>) -> Result<Option<LaneRow>, Stor
         Ok(LaneRow {
             now_s: r.now_s,
             epoch: r.epoch,
-            base_nonce: r
-                .base_nonce
-                .map(|n| natural("mint_lane", n))
-                .transpose()?,
+            base_nonce: r.base_nonce.map(|n| natural("mint_lane", n)).transpose()?,
             next_nonce: natural("mint_lane", r.next_nonce)?,
             unexplained_since_s: r.unexplained_s,
         })
@@ -206,7 +207,8 @@ async fn intents(
     let rows = sqlx::query!(
         r#"select i.id as "id!", a.contract as "contract!", a.recipient as "recipient!", a.kind::text as "kind!",
                a.award_seq as "award_seq!", i.state as "state!", i.reason,
-               extract(epoch from i.changed_at)::bigint as "since_s!", i.cancel_by, i.failures as "failures!"
+               extract(epoch from i.changed_at)::bigint as "since_s!", i.cancel_by, i.failures as "failures!",
+               i.retractions as "retractions!"
            from (
                select * from (
                    select i.id from mint_intent i join mint_award a on a.id = i.award_id
@@ -237,6 +239,7 @@ async fn intents(
                 since_s: r.since_s,
                 cancel: r.cancel_by,
                 failures: u32::try_from(r.failures).unwrap_or(0),
+                retractions: u32::try_from(r.retractions).unwrap_or(0),
             })
         })
         .collect()
@@ -246,11 +249,11 @@ async fn slots(tx: &mut Tx, lane: LaneRef<'_>, behind: u32) -> Result<Vec<SlotRo
     let rows = sqlx::query!(
         r#"select nonce as "nonce!", intent_id, state as "state!", epoch as "epoch!",
                extract(epoch from reserved_at)::bigint as "reserved_s!", by_txid, by_block, by_height, by_burn_height,
-               by_verdict
+               by_verdict, left_final as "left_final!"
            from (
-               (select * from nonce_slot where sender = $1 and state in ('reserved', 'live'))
+               (select * from nonce_slot where sender = $1 and (state in ('reserved', 'live') or left_final))
                union all
-               (select * from nonce_slot where sender = $1 and state not in ('reserved', 'live')
+               (select * from nonce_slot where sender = $1 and state not in ('reserved', 'live') and not left_final
                 order by nonce desc limit $2)) s
            order by nonce"#,
         lane.sender,
@@ -282,6 +285,7 @@ async fn slots(tx: &mut Tx, lane: LaneRef<'_>, behind: u32) -> Result<Vec<SlotRo
                 state: r.state,
                 epoch: r.epoch,
                 reserved_s: r.reserved_s,
+                left_final: r.left_final,
                 seen,
                 attempts: own.into_iter().map(|(_, a)| a).collect(),
             })

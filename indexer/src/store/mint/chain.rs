@@ -56,33 +56,33 @@ pub struct OwnEvent {
     pub value: Option<Vec<u8>>,
 }
 
-/// The height above which a key's transactions from a nonce on can be: that of the nonce before, which is final, or the
-/// one that was final when the lane was opened.
+/// The height from which transactions of a key can be that no slot knows: that of the newest slot that is over and still
+/// canonical, or the one that was final when the lane was opened. None for a lane that is not open.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn lower_bound(
     connection: &mut PgConnection,
     lane: LaneRef<'_>,
-    from_nonce: u64,
 ) -> Result<Option<i32>, StoreError> {
-    let before = i64::try_from(from_nonce)
-        .unwrap_or(i64::MAX)
-        .saturating_sub(1);
     sqlx::query_scalar!(
         r#"select coalesce(
-               (select by_height from nonce_slot
-                where sender = $1 and nonce = $2 and state in ('consumed', 'dead')),
+               (select max(o.by_height) from (
+                    select s.by_height, s.by_block from nonce_slot s
+                    where s.sender = $1 and s.state in ('consumed', 'dead') and s.by_block is not null
+                      and s.nonce < (select coalesce(min(w.nonce), 9223372036854775807) from nonce_slot w
+                                     where w.sender = $1 and w.state in ('reserved', 'live'))
+                    order by s.nonce desc limit 50) o
+                join block b on b.index_block_hash = o.by_block join canonical c on c.block_id = b.id),
                (select opened_height from mint_lane where sender = $1)) as bound"#,
-        lane.sender,
-        before
+        lane.sender
     )
     .fetch_one(connection)
     .await
     .map_err(StoreError::db("find where a key's transactions begin"))
 }
 
-/// Canonical transactions of a key from a nonce on, at this height or above, by nonce.
+/// Canonical transactions of a key from a nonce on, by nonce: all that slots know, and others at this height or above.
 ///
 /// # Errors
 /// When the database fails.
@@ -97,13 +97,21 @@ pub async fn own(
                coalesce(t.fee, 0)::text as "fee!", t.raw_tx as "raw_tx!", k.name as "contract?", t.function,
                t.status as "status!", t.raw_result as "raw_result!", t.txid as "txid!", b.index_block_hash as "block!",
                b.height as "height!", b.burn_block_height as "burn_height!"
-           from canonical c
-           join block b on b.id = c.block_id
-           join transaction t on t.block_id = c.block_id
+           from (
+               select t.block_id, t.tx_index from canonical c join transaction t on t.block_id = c.block_id
+               where c.height >= $3 and t.sender = (select id from principal where name = $1)
+               union
+               select t.block_id, t.tx_index
+               from (select txid from tx_attempt where sender = $1 and nonce >= $2::text::numeric
+                     union select by_txid from nonce_slot
+                     where sender = $1 and nonce >= $2::text::numeric and by_txid is not null) known
+               join transaction t on t.txid = known.txid join canonical c on c.block_id = t.block_id
+           ) w
+           join block b on b.id = w.block_id
+           join transaction t on t.block_id = w.block_id and t.tx_index = w.tx_index
            left join principal k on k.id = t.contract
-           where c.height >= $3 and t.sender = (select id from principal where name = $1)
-             and t.nonce >= $2::text::numeric
-           order by t.nonce, c.height limit $4"#,
+           where t.nonce >= $2::text::numeric
+           order by t.nonce, b.height limit $4"#,
         lane.sender,
         from_nonce.to_string(),
         from_height,

@@ -29,11 +29,15 @@ pub(super) async fn store(
     Ok(())
 }
 
-/// A line of this name that nobody heard yet says the same.
-async fn line(tx: &mut Tx, lane: LaneRef<'_>, told: &Told<'_>) -> Result<(), StoreError> {
+/// A line of this name says the same.
+pub(super) async fn line(
+    tx: &mut Tx,
+    lane: LaneRef<'_>,
+    told: &Told<'_>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into mint_line (id, kind, intent_id, sender, body) values ($1, $2, $3, $4, $5)
-         on conflict (id) where told_at is null do nothing",
+         on conflict (id) do nothing",
         told.line,
         told.kind,
         told.intent,
@@ -76,35 +80,6 @@ pub async fn settle(
         return Ok(Written::Stale);
     }
     store(&mut tx, lane, told).await?;
-    commit(tx, ()).await
-}
-
-/// Writes the line that takes back what was told of an intent: once for each time that it was told. The effect no longer
-/// stands after it.
-///
-/// # Errors
-/// When the database fails or a guard refuses.
-pub async fn retract(
-    pool: &PgPool,
-    lane: LaneRef<'_>,
-    epoch: i64,
-    told: &Told<'_>,
-) -> Result<Written, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    take_back(&mut tx, told.intent).await?;
-    let owed = sqlx::query_scalar!(
-        r#"select count(*) filter (where kind <> 'retracted') > count(*) filter (where kind = 'retracted') as "owed!"
-           from mint_line where intent_id = $1"#,
-        told.intent
-    )
-    .fetch_one(&mut *tx)
-    .await
-    .map_err(StoreError::db("count the lines about a mint"))?;
-    if owed {
-        line(&mut tx, lane, told).await?;
-    }
     commit(tx, ()).await
 }
 

@@ -114,10 +114,13 @@ async fn commit<T>(tx: Tx, value: T) -> Result<Written<T>, StoreError> {
 
 /// Names who does what follows in this transaction, for the history.
 async fn as_person(tx: &mut Tx, who: &str) -> Result<(), StoreError> {
-    sqlx::query!(r#"select set_config('stxworx.who', $1, true) as "set""#, who)
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(StoreError::db("name who acts"))?;
+    sqlx::query!(
+        r#"select set_config('stxworx.who', $1, true) as "set""#,
+        who
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(StoreError::db("name who acts"))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::effect::{store as store_effect, take_back};
+use super::effect::{line as write_line, store as store_effect, take_back};
 use super::intent::{change, stands};
 use super::{Change, LaneRef, Seen, Told, Tx, Written, commit, held, nonce_of};
 use crate::store::StoreError;
@@ -32,11 +32,7 @@ struct SlotRow {
     by_txid: Option<Vec<u8>>,
 }
 
-async fn locked(
-    tx: &mut Tx,
-    lane: LaneRef<'_>,
-    nonce: i64,
-) -> Result<Option<SlotRow>, StoreError> {
+async fn locked(tx: &mut Tx, lane: LaneRef<'_>, nonce: i64) -> Result<Option<SlotRow>, StoreError> {
     sqlx::query_as!(
         SlotRow,
         "select state, intent_id, by_txid from nonce_slot where sender = $1 and nonce = $2 for update",
@@ -321,8 +317,41 @@ async fn end_slot(
     Ok(())
 }
 
-/// Makes a slot that was consumed live again, and its intent submitting: the chain left what was final. The effect does
-/// not stand any more.
+/// Marks a consumed slot: the chain left what was final. Writes the line that takes back what was told. Stale when the
+/// slot is marked, or was not consumed.
+///
+/// # Errors
+/// When the database fails or a guard refuses.
+pub async fn retract(
+    pool: &PgPool,
+    lane: LaneRef<'_>,
+    epoch: i64,
+    nonce: u64,
+    told: Option<&Told<'_>>,
+) -> Result<Written, StoreError> {
+    let Some(mut tx) = held(pool, lane, epoch).await? else {
+        return Ok(Written::Lost);
+    };
+    let marked = sqlx::query!(
+        "update nonce_slot set left_final = true
+         where sender = $1 and nonce = $2 and state = 'consumed' and not left_final",
+        lane.sender,
+        nonce_of(nonce)?
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::db("mark a slot that left what was final"))?;
+    if marked.rows_affected() == 0 {
+        return Ok(Written::Stale);
+    }
+    if let Some(told) = told {
+        write_line(&mut tx, lane, told).await?;
+    }
+    commit(tx, ()).await
+}
+
+/// Makes a marked slot live again, and its intent submitting: the same bytes are to be sent again. The effect does not
+/// stand any more. Stale when the slot is not marked, or its intent has another open slot.
 ///
 /// # Errors
 /// When the database fails or a guard refuses.
@@ -336,20 +365,26 @@ pub async fn reopen(
     let Some(mut tx) = held(pool, lane, epoch).await? else {
         return Ok(Written::Lost);
     };
-    let Some(slot) = locked(&mut tx, lane, nonce).await? else {
+    let slot = sqlx::query!(
+        r#"select intent_id, exists (
+               select from nonce_slot o where o.intent_id = s.intent_id and (o.sender, o.nonce) <> (s.sender, s.nonce)
+                 and (o.state in ('reserved', 'live') or o.minted)) as "other!"
+           from nonce_slot s where sender = $1 and nonce = $2 and state = 'consumed' and left_final"#,
+        lane.sender,
+        nonce
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(StoreError::db("look at a slot"))?;
+    let Some(slot) = slot.filter(|s| !s.other) else {
         return Ok(Written::Stale);
     };
-    match slot.state.as_str() {
-        "live" => return Ok(Written::Done(())),
-        "consumed" => {}
-        _ => return Ok(Written::Stale),
-    }
     if let Some(intent) = slot.intent_id {
         take_back(&mut tx, intent).await?;
     }
     sqlx::query!(
         "update nonce_slot set state = 'live', by_txid = null, by_block = null, by_height = null, by_burn_height = null,
-             by_verdict = null, seen_burn_height = null, minted = false
+             by_verdict = null, seen_burn_height = null, minted = false, left_final = false
          where sender = $1 and nonce = $2",
         lane.sender,
         nonce
@@ -359,7 +394,8 @@ pub async fn reopen(
     .map_err(StoreError::db("open a slot again"))?;
     if let Some(intent) = slot.intent_id {
         sqlx::query!(
-            "update mint_intent set state = 'submitting', reason = null, note = 'the chain left what was final'
+            "update mint_intent set state = 'submitting', reason = null, retractions = retractions + 1,
+                 note = 'the chain left what was final'
              where id = $1",
             intent
         )
@@ -370,8 +406,9 @@ pub async fn reopen(
     commit(tx, ()).await
 }
 
-/// Takes over a nonce that the chain shows to be used and that is the lane's next. Without a transaction the slot is
-/// dead, as an operator accepted. Stale when it is not the next one.
+/// Takes over a nonce that the chain shows to be used: the lane's next one, or an open slot of the same intent. With a
+/// transaction the slot is live, with it as an attempt, included, and so is its intent; without one, the slot is dead.
+/// Stale when the nonce is another one, or the intent has another open slot or is over.
 ///
 /// # Errors
 /// When the database fails or a guard refuses.
@@ -381,36 +418,16 @@ pub async fn adopt(
     epoch: i64,
     nonce: u64,
     intent: Option<i64>,
-    tx_seen: Option<(&NewAttempt<'_>, &Seen)>,
+    found: Option<(&NewAttempt<'_>, &Seen)>,
 ) -> Result<Written, StoreError> {
     let slot = nonce_of(nonce)?;
     let Some(mut tx) = held(pool, lane, epoch).await? else {
         return Ok(Written::Lost);
     };
-    let taken = sqlx::query!(
-        "update mint_lane set next_nonce = next_nonce + 1 where sender = $1 and base_nonce is not null and next_nonce = $2",
-        lane.sender,
-        slot
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("adopt a nonce"))?;
-    if taken.rows_affected() == 0 {
+    if !adoptable(&mut tx, lane, slot, intent, found.is_some()).await? {
         return Ok(Written::Stale);
     }
-    sqlx::query!(
-        "insert into nonce_slot (sender, nonce, intent_id, epoch, state, died_of)
-         values ($1, $2, $3, $4, case when $5 then 'reserved' else 'dead' end, case when not $5 then 'accepted' end)",
-        lane.sender,
-        slot,
-        intent,
-        epoch,
-        tx_seen.is_some()
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("adopt a slot"))?;
-    if let Some((attempt, seen)) = tx_seen {
+    if let Some((attempt, seen)) = found {
         insert(&mut tx, lane, epoch, intent, attempt, true).await?;
         set_live(&mut tx, lane, slot).await?;
         put_seen(&mut tx, lane, slot, Some(seen)).await?;
@@ -426,4 +443,56 @@ pub async fn adopt(
         }
     }
     commit(tx, ()).await
+}
+
+/// Makes the slot that a found transaction belongs to, if it is not there.
+async fn adoptable(
+    tx: &mut Tx,
+    lane: LaneRef<'_>,
+    nonce: i64,
+    intent: Option<i64>,
+    found: bool,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query!(
+        r#"select l.next_nonce = $2 and l.base_nonce is not null as "next!", l.epoch,
+               exists (select from nonce_slot s where s.sender = l.sender and s.nonce = $2
+                         and s.state in ('reserved', 'live') and s.intent_id is not distinct from $3) as "open!",
+               exists (select from nonce_slot s where s.intent_id = $3 and (s.sender, s.nonce) <> (l.sender, $2)
+                         and (s.state in ('reserved', 'live') or s.minted))
+                   or exists (select from mint_intent i where i.id = $3
+                         and i.state in ('final_ok', 'satisfied_elsewhere', 'cancelled', 'dead')) as "taken!"
+           from mint_lane l where l.sender = $1"#,
+        lane.sender,
+        nonce,
+        intent
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(StoreError::db("look at a nonce that is found used"))?;
+    if row.taken || !(row.next || row.open) {
+        return Ok(false);
+    }
+    if row.open {
+        return Ok(found);
+    }
+    sqlx::query!(
+        "update mint_lane set next_nonce = next_nonce + 1 where sender = $1",
+        lane.sender
+    )
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::db("adopt a nonce"))?;
+    sqlx::query!(
+        "insert into nonce_slot (sender, nonce, intent_id, epoch, state, died_of)
+         values ($1, $2, $3, $4, case when $5 then 'reserved' else 'dead' end, case when not $5 then 'accepted' end)",
+        lane.sender,
+        nonce,
+        intent.filter(|_| found),
+        row.epoch,
+        found
+    )
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::db("adopt a slot"))?;
+    Ok(true)
 }
