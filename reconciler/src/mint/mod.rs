@@ -14,3 +14,6 @@ pub mod ports;
 pub mod eligibility;
 pub mod plan;
 pub mod exec;
+
+#[cfg(test)]
+mod tests;
