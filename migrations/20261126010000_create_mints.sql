@@ -92,6 +92,7 @@ create table nonce_slot (
     died_of           text constraint slot_died_of check (died_of in ('foreign', 'accepted')),
     minted            boolean not null default false,
     left_final        boolean not null default false,
+    accepted_by       text,
     constraint nonce_slot_pkey primary key (sender, nonce),
     constraint slot_payload unique (sender, nonce, intent_id),
     constraint slot_evidence check (case state when 'reserved' then by_txid is null when 'consumed' then by_txid is not null
@@ -112,7 +113,8 @@ comment on column nonce_slot.by_burn_height is 'Bitcoin height of that block.';
 comment on column nonce_slot.by_verdict is 'How it ended.';
 comment on column nonce_slot.seen_burn_height is 'Newest Bitcoin height when the slot ended: deep enough above its block''s, nothing comes back.';
 comment on column nonce_slot.died_of is 'foreign: a transaction that is not ours. accepted: an operator accepted that it is gone, and not why.';
-comment on column nonce_slot.minted is 'Consumed by a mint that did not fail: its intent gets no other slot.';
+comment on column nonce_slot.minted is 'Consumed by a mint that succeeded: its intent gets no other slot.';
+comment on column nonce_slot.accepted_by is 'Who accepted that the nonce is gone, without a transaction that shows it.';
 comment on column nonce_slot.left_final is 'The chain left the block that had been final; a person decides what then.';
 create unique index one_live_slot_per_intent on nonce_slot (intent_id) where state in ('reserved', 'live') or minted;
 create index nonce_slot_intent on nonce_slot (intent_id);
@@ -414,7 +416,7 @@ begin
         raise exception 'slot % of %: % takes another transaction', new.nonce, new.sender, new.state;
     end if;
     if new.state = 'consumed' and new.minted is distinct from
-        (ours = 'mint' and coalesce(new.by_verdict ->> 'verdict', '') not in ('aborted', 'post_condition', 'skipped')) then
+        (ours = 'mint' and coalesce(new.by_verdict ->> 'verdict', '') = 'success') then
         raise exception 'slot % of %: minted it did not, or did', new.nonce, new.sender;
     end if;
     if new.state in ('consumed', 'dead') then

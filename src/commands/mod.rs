@@ -14,6 +14,7 @@ pub mod explain;
 pub mod ledger;
 pub mod keys;
 pub mod migrate;
+pub mod mints;
 mod progress;
 pub mod rebuild;
 pub mod reconcile;

@@ -15,3 +15,6 @@ pub mod eligibility;
 pub mod plan;
 pub mod exec;
 pub mod postgres;
+
+#[cfg(test)]
+mod tests;

@@ -18,16 +18,17 @@ const DOUBLED: &[(&str, &str)] = &[
         "an intent has a history, which refers to it",
     ),
     ("slot_lane", "slot_begins finds no lane"),
-    ("slot_died_of", "slot_evidence_holds knows three deaths"),
-    ("effect_intent", "effect_attempt refers to the same intent"),
-    ("effect_block", "effect_fits compares it with the slot's"),
+    (
+        "attempt_kind",
+        "attempt_payload and attempt_noop know two kinds",
+    ),
     ("mint_event_pkey", "event_by_intent_only lets no row in"),
     ("event_intent", "event_by_intent_only lets no row in"),
     ("event_who", "the intent's trigger names somebody"),
 ];
 
 const TABLES: &str = "('mint_award', 'mint_intent', 'mint_lane', 'nonce_slot', 'tx_attempt', 'tx_send', 'mint_effect', \
-                      'mint_pause', 'mint_approval', 'mint_event')";
+                      'mint_line', 'mint_pause', 'mint_approval', 'mint_event')";
 
 const CONTRACT: &str = "ST2.freelance-badges";
 
@@ -38,8 +39,8 @@ fn b32(byte: u8) -> String {
 
 fn award(recipient: &str, kind: &str, seq: i32) -> String {
     format!(
-        "insert into mint_award (contract, recipient, kind, award_seq, evidence)
-         values ('{CONTRACT}', '{recipient}', {kind}, {seq}, '{{}}');"
+        "insert into mint_award (contract, recipient, kind, award_seq, evidence, evidence_hash)
+         values ('{CONTRACT}', '{recipient}', {kind}, {seq}, '{{}}', sha256('{{}}'));"
     )
 }
 
@@ -62,8 +63,8 @@ fn reserve(nonce: i64, intent: &str) -> String {
 fn attempt_of(txid: u8, nonce: i64, intent: &str, fee: &str) -> String {
     let kind = if intent == "null" { "noop" } else { "mint" };
     format!(
-        "insert into tx_attempt (txid, sender, nonce, kind, intent_id, fee, fee_cap, raw_tx, epoch)
-         values ({}, 'ST1', {nonce}, '{kind}', {intent}, {fee}, 1000, '\\x00', 3);",
+        "insert into tx_attempt (txid, sender, nonce, kind, intent_id, fee, fee_cap, raw_tx, epoch, signed_height)
+         values ({}, 'ST1', {nonce}, '{kind}', {intent}, {fee}, 1000, '\\x00', 3, 9);",
         b32(txid)
     )
 }
@@ -75,34 +76,54 @@ fn sign(txid: u8, nonce: i64, intent: &str, fee: &str) -> String {
     )
 }
 
-fn consumed(nonce: i64, txid: u8) -> String {
+/// What the slot was seen with: a transaction in a block at Bitcoin height 50.
+fn seen(txid: u8, verdict: &str) -> String {
     format!(
-        "update nonce_slot set state = 'consumed', by_txid = {}, by_block = {}, by_burn_height = 50
+        "by_txid = {}, by_block = {}, by_height = 10, by_burn_height = 50, by_verdict = '{{\"verdict\": \"{verdict}\"}}'",
+        b32(txid),
+        b32(0xB0)
+    )
+}
+
+fn in_block(nonce: i64, txid: u8) -> String {
+    format!(
+        "update nonce_slot set {} where sender = 'ST1' and nonce = {nonce};",
+        seen(txid, "success")
+    )
+}
+
+fn consumed(nonce: i64, txid: u8, verdict: &str, minted: bool) -> String {
+    format!(
+        "update nonce_slot set state = 'consumed', {}, seen_burn_height = 56, minted = {minted}
          where sender = 'ST1' and nonce = {nonce};",
-        b32(txid),
-        b32(0xB0)
+        seen(txid, verdict)
     )
 }
 
-fn dead(nonce: i64, txid: u8, of: &str, seen: i64) -> String {
+fn dead(nonce: i64, txid: u8, of: &str, known: i64) -> String {
     format!(
-        "update nonce_slot set state = 'dead', by_txid = {}, by_block = {}, by_burn_height = 50,
-             seen_burn_height = {seen}, died_of = '{of}' where sender = 'ST1' and nonce = {nonce};",
-        b32(txid),
-        b32(0xB0)
+        "update nonce_slot set state = 'dead', {}, seen_burn_height = {known}, died_of = '{of}'
+         where sender = 'ST1' and nonce = {nonce};",
+        seen(txid, "odd")
     )
 }
 
-fn effect(intent: i64, txid: u8, block: &str) -> String {
+fn effect(intent: i64, txid: u8) -> String {
     format!(
-        "insert into mint_effect (intent_id, txid, badge_id, block, height, burn_height)
-         values ({intent}, {}, 1, {block}, 10, 50);",
+        "insert into mint_effect (intent_id, kind, txid, badge_id) values ({intent}, 'minted', {}, 1);",
         b32(txid)
     )
 }
 
-/// Intents: 1 queued; 2 submitting in slot 5; 3 paid in slot 6; 4 cancelled by a noop in slot 7; 5 held in slot 8, where
-/// nothing is signed; 6 in review, its slot 9 dead. Slot 10 is a stranger's. Award 7 has no intent; lane ST9 has nothing.
+fn line(id: &str, kind: &str, intent: i64) -> String {
+    format!(
+        "insert into mint_line (id, kind, intent_id, sender, body) values ('{id}', '{kind}', {intent}, 'ST1', '{{}}');"
+    )
+}
+
+/// Intents: 1 queued; 2 submitting in slot 5; 3 paid in slot 6; 4 cancelled, since a noop took slot 7; 5 held in slot 8,
+/// where nothing is signed; 6 in review, its slot 9 failed. Slot 10 is a stranger's, slot 11 was let go. Award 7 has no
+/// intent; lane ST9 has nothing.
 async fn base(db: &TestDb) {
     let mut sql = String::from("begin;");
     for (recipient, kind) in [
@@ -119,23 +140,29 @@ async fn base(db: &TestDb) {
     for award in 1..=6 {
         sql += &intent(award, "queued");
     }
-    sql += "insert into mint_lane (sender, contract, base_nonce, next_nonce, epoch, final_after, settled_height)
-            values ('ST1', 'ST2.freelance-badges', 5, 5, 3, 6, 4), ('ST9', 'ST2.freelance-badges', 0, 0, 1, 6, 0);";
+    sql += "insert into mint_lane (sender, contract, base_nonce, next_nonce, epoch, holder, expires_at, final_after)
+            values ('ST1', 'ST2.freelance-badges', 5, 5, 3, 'h', now(), 6),
+                   ('ST9', 'ST2.freelance-badges', 0, 0, 1, 'h', now(), 6);";
     sql += &(reserve(5, "2") + &sign(0xA5, 5, "2", "100") + &go(2, "submitting"));
     sql +=
-        &(reserve(6, "3") + &sign(0xA6, 6, "3", "100") + &go(3, "included") + &consumed(6, 0xA6));
-    sql += &(effect(3, 0xA6, &b32(0xB0)) + &go(3, "final_ok"));
+        &(reserve(6, "3") + &sign(0xA6, 6, "3", "100") + &in_block(6, 0xA6) + &go(3, "included"));
+    sql += &(consumed(6, 0xA6, "success", true) + &effect(3, 0xA6) + &go(3, "final_ok"));
     sql += &(reserve(7, "4") + &sign(0xA7, 7, "4", "100") + &sign(0xC7, 7, "null", "101"));
-    sql += &(dead(7, 0xC7, "noop", 56) + &go(4, "cancelled"));
+    sql += &(consumed(7, 0xC7, "success", false) + &go(4, "cancelled"));
     sql += &(reserve(8, "5") + &go(5, "held"));
     sql += &(reserve(9, "6")
         + &sign(0xA9, 9, "6", "100")
-        + &dead(9, 0xA9, "failed", 56)
+        + &consumed(9, 0xA9, "aborted", false)
         + &go(6, "review"));
     sql += &(reserve(10, "null") + &dead(10, 0xF0, "foreign", 56));
+    sql += &(reserve(11, "1") + "update nonce_slot set intent_id = null where nonce = 11;");
+    sql += &(line("mint-3-0", "minted", 3) + &line("mint-9", "minted", 3));
     sql += &format!(
-        "insert into tx_send (txid, node, answer, ambiguous) values ({}, 'n', 'accepted', false);
-         insert into mint_pause (scope, reason, author) values ('global', 'operator', 'ann'), ('global', 'budget', 'minter');
+        "update mint_line set told_at = now() where id = 'mint-9';
+         insert into mint_effect (intent_id, kind) values (6, 'satisfied_elsewhere');
+         update mint_effect set taken_back_at = now() where intent_id = 6;
+         insert into tx_send (txid, node, answer, said, ambiguous) values ({}, 0, 'accepted', '{{}}', false);
+         insert into mint_pause (scope, reason, author) values ('global', 'manual', 'ann'), ('global', 'budget', 'minter');
          update mint_pause set lifted_at = now(), lifted_by = 'ann' where id = 2;
          insert into mint_approval (intent_id, author) values (1, 'ann');
          commit;",
@@ -144,24 +171,42 @@ async fn base(db: &TestDb) {
     db.sql(sql).await;
 }
 
+const TAKE_BACK: &str = "update mint_effect set taken_back_at = now() where intent_id = 3;";
+
+/// A slot's columns as they are while nothing of it is in a block.
+const CLEAR: &str =
+    "state = 'live', by_txid = null, by_block = null, by_height = null, by_burn_height = null,
+    by_verdict = null, seen_burn_height = null, died_of = null, minted = false, left_final = false";
+
 /// What the next steps would do: each must be taken.
 fn taken() -> Vec<String> {
     vec![
         award("ST6", "9", 1),
         award("ST4", "1", 2),
         intent(7, "eligible"),
-        reserve(11, "1") + &go(1, "submitting"),
+        reserve(12, "1") + &go(1, "submitting"),
         sign(0xE5, 5, "2", "101"),
+        sign(0xE5, 5, "null", "101"),
         sign(0xE8, 8, "5", "100"),
-        consumed(5, 0xA5) + &go(2, "included"),
-        consumed(5, 0xA5) + "update nonce_slot set state = 'live', by_txid = null, by_block = null, by_burn_height = null
-            where nonce = 5;" + &go(2, "submitting"),
-        consumed(5, 0xA5) + &effect(2, 0xA5, &b32(0xB0)) + &go(2, "final_ok"),
-        dead(5, 0xA5, "failed", 56) + &go(2, "final_failed"),
-        go(6, "queued") + &reserve(11, "6"),
+        sign(0xEB, 11, "null", "100"),
+        in_block(5, 0xA5) + &go(2, "included"),
+        in_block(5, 0xA5)
+            + &format!("update nonce_slot set {CLEAR} where nonce = 5;")
+            + &go(2, "submitting"),
+        consumed(5, 0xA5, "success", true) + &effect(2, 0xA5) + &go(2, "final_ok"),
+        consumed(5, 0xA5, "aborted", false) + &go(2, "final_failed"),
+        consumed(5, 0xA5, "aborted", false) + &go(2, "queued") + &reserve(12, "2"),
+        dead(5, 0xF5, "foreign", 56) + &go(2, "queued"),
+        "update nonce_slot set left_final = true where nonce = 6".into(),
+        TAKE_BACK.to_owned()
+            + &format!("update nonce_slot set {CLEAR} where nonce = 6;")
+            + &go(3, "submitting"),
+        go(6, "queued") + &reserve(12, "6"),
         go(4, "queued"),
+        "update mint_line set told_at = now() where id = 'mint-3-0'".into(),
         "update mint_pause set lifted_at = now(), lifted_by = 'bob' where id = 1".into(),
-        "insert into mint_pause (scope, reason, author) values ('global', 'budget', 'minter')".into(),
+        "insert into mint_pause (scope, reason, author) values ('global', 'budget', 'minter')"
+            .into(),
     ]
 }
 
@@ -171,6 +216,7 @@ fn refused() -> Vec<(&'static str, String)> {
     all.extend(of_lanes());
     all.extend(of_slots());
     all.extend(of_transactions());
+    all.extend(of_effects());
     all.extend(of_people());
     all
 }
@@ -182,10 +228,14 @@ fn of_awards() -> Vec<(&'static str, String)> {
         ("an award to nobody", with("ST6", "somebody")),
         ("a kind below nothing", award("ST6", "-1", 1)),
         (
-            "a kind past 128 bits",
-            award("ST6", "340282366920938463463374607431768211456", 1),
+            "a kind past 64 bits",
+            award("ST6", "18446744073709551616", 1),
         ),
         ("an award before the first", award("ST6", "8", 0)),
+        (
+            "evidence of another hash",
+            with("sha256('{}')", "sha256('x')"),
+        ),
         ("an award twice", award("ST6", "1", 1)),
         (
             "a number of an award twice",
@@ -218,12 +268,16 @@ fn of_awards() -> Vec<(&'static str, String)> {
             intent(7, "held").replace("'r'", "'No reason!'"),
         ),
         (
-            "held for no reason",
-            intent(7, "held").replace("'r'", "null"),
-        ),
-        (
             "given up by nobody",
             "update mint_intent set cancel_by = '' where id = 1".into(),
+        ),
+        (
+            "fewer failures than none",
+            "update mint_intent set failures = -1 where id = 1".into(),
+        ),
+        (
+            "fewer retractions than none",
+            "update mint_intent set retractions = -1 where id = 1".into(),
         ),
         (
             "an intent for another award",
@@ -249,7 +303,8 @@ fn of_awards() -> Vec<(&'static str, String)> {
 fn of_lanes() -> Vec<(&'static str, String)> {
     let lane = |values: &str| {
         format!(
-            "insert into mint_lane (sender, contract, base_nonce, next_nonce, final_after) values ({values})"
+            "insert into mint_lane (sender, contract, base_nonce, next_nonce, final_after, holder, expires_at)
+             values ({values}, 'h', now())"
         )
     };
     let set = |what: &str| format!("update mint_lane set {what} where sender = 'ST1'");
@@ -263,16 +318,21 @@ fn of_lanes() -> Vec<(&'static str, String)> {
             lane("'ST8', 'c', 5, 4, 6"),
         ),
         (
+            "a nonce before the lane is open",
+            lane("'ST8', 'c', null, 4, 6"),
+        ),
+        (
             "a lane with nonces that nobody has",
             lane("'ST8', 'c', 5, 6, 6"),
         ),
         ("begin elsewhere", set("base_nonce = 4")),
-        ("give nonces back", set("next_nonce = next_nonce - 1")),
-        ("an older lease", set("epoch = epoch - 1")),
+        ("begin again", set("base_nonce = null")),
+        ("mint elsewhere", set("contract = 'ST3.freelance-badges'")),
         (
-            "forget what is explained",
-            set("settled_height = settled_height - 1"),
+            "give nonces back",
+            "update mint_lane set next_nonce = 11 where sender = 'ST1'".into(),
         ),
+        ("an older lease", set("epoch = epoch - 1")),
         ("a nonce without a slot", set("next_nonce = next_nonce + 1")),
         (
             "delete a lane",
@@ -283,41 +343,47 @@ fn of_lanes() -> Vec<(&'static str, String)> {
 }
 
 fn of_slots() -> Vec<(&'static str, String)> {
-    let clear = "by_txid = null, by_block = null, by_burn_height = null, seen_burn_height = null, died_of = null";
+    let mut all = of_begun_slots();
+    all.extend(of_ended_slots());
+    all
+}
+
+fn of_begun_slots() -> Vec<(&'static str, String)> {
     vec![
         (
             "a slot of no lane",
             "insert into nonce_slot (sender, nonce, epoch) values ('ST8', 0, 1)".into(),
         ),
-        ("a slot of no intent", reserve(11, "99")),
+        ("a slot of no intent", reserve(12, "99")),
         (
             "a slot twice",
             "insert into nonce_slot (sender, nonce, intent_id, epoch) values ('ST1', 5, 1, 3)"
                 .into(),
         ),
-        ("a second slot of an intent", reserve(11, "2")),
+        ("a second slot of an intent", reserve(12, "2")),
+        ("a slot of what was paid", reserve(12, "3")),
         (
             "a slot by an older lease",
-            reserve(11, "1").replace(", 3);", ", 2);"),
+            reserve(12, "1").replace(", 3);", ", 2);"),
         ),
         (
             "a slot that was not reserved",
-            "insert into nonce_slot (sender, nonce, epoch) values ('ST1', 11, 3)".into(),
+            "insert into nonce_slot (sender, nonce, epoch) values ('ST1', 12, 3)".into(),
         ),
-        ("a slot behind a hole", reserve(12, "1")),
+        ("a slot behind a hole", reserve(13, "1")),
         (
             "a slot before the first",
-            reserve(11, "1").replace("'ST1', 11", "'ST1', 4"),
+            reserve(12, "1").replace("'ST1', 12", "'ST1', 4"),
         ),
         (
             "a slot that is born live",
-            reserve(11, "1")
+            reserve(12, "1")
                 .replace("epoch)", "epoch, state)")
                 .replace(", 3);", ", 3, 'live');"),
         ),
         (
             "twenty-one in flight",
-            (11..=29).map(|nonce| reserve(nonce, "null")).collect(),
+            (12..=29).map(|nonce| reserve(nonce, "null")).collect(),
         ),
         (
             "a slot in no state",
@@ -328,53 +394,102 @@ fn of_slots() -> Vec<(&'static str, String)> {
             "update nonce_slot set intent_id = 1 where nonce = 8".into(),
         ),
         (
-            "a mint in a noop's slot",
-            "update nonce_slot set intent_id = 1 where nonce = 10".into(),
+            "a mint in a slot that was let go",
+            "update nonce_slot set intent_id = 1 where nonce = 11".into(),
         ),
         (
-            "a dead slot lives",
-            format!("update nonce_slot set state = 'live', {clear} where nonce = 7"),
+            "a signed mint is let go",
+            "update nonce_slot set intent_id = null where nonce = 5".into(),
         ),
         (
             "a live slot is unsigned",
             "update nonce_slot set state = 'reserved' where nonce = 5".into(),
         ),
         (
-            "consumed by nothing",
-            "update nonce_slot set state = 'consumed' where nonce = 5".into(),
-        ),
-        ("consumed by a stranger", consumed(5, 0xF1)),
-        ("consumed by another slot's", consumed(5, 0xA9)),
-        (
-            "evidence of nothing",
-            consumed(8, 0xA5).replace("state = 'consumed'", "state = 'reserved'"),
-        ),
-        (
-            "evidence without a block",
-            dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "null"),
-        ),
-        (
-            "evidence with a short txid",
-            dead(8, 0xF1, "foreign", 56).replace(&b32(0xF1), "'\\xf1'"),
-        ),
-        (
-            "evidence with a short block",
-            dead(8, 0xF1, "foreign", 56).replace(&b32(0xB0), "'\\xb0'"),
-        ),
-        (
             "a death of a live slot",
-            "update nonce_slot set died_of = 'noop', seen_burn_height = 9 where nonce = 5".into(),
+            "update nonce_slot set died_of = 'foreign' where nonce = 5".into(),
         ),
-        ("a death of no kind", dead(8, 0xF1, "boredom", 56)),
-        ("a death of another kind", dead(5, 0xA5, "foreign", 56)),
-        ("a noop that was a mint", dead(5, 0xA5, "noop", 56)),
-        ("a death that is not final", dead(5, 0xA5, "failed", 55)),
-        ("a death of what was paid", dead(6, 0xA6, "failed", 56)),
+        (
+            "left what was never final",
+            "update nonce_slot set left_final = true where nonce = 5".into(),
+        ),
+        (
+            "minted in a live slot",
+            "update nonce_slot set minted = true where nonce = 5".into(),
+        ),
+        ("evidence of nothing signed", in_block(8, 0xA5)),
         (
             "delete a slot",
             "delete from nonce_slot where nonce = 8".into(),
         ),
         ("truncate the slots", "truncate nonce_slot cascade".into()),
+    ]
+}
+
+fn of_ended_slots() -> Vec<(&'static str, String)> {
+    let foreign = || dead(8, 0xF1, "foreign", 56);
+    let mint = || consumed(5, 0xA5, "success", true);
+    vec![
+        (
+            "a dead slot lives",
+            format!("update nonce_slot set {CLEAR} where nonce = 10"),
+        ),
+        (
+            "consumed by nothing",
+            "update nonce_slot set state = 'consumed' where nonce = 5".into(),
+        ),
+        (
+            "consumed by nothing, at some height",
+            "update nonce_slot set state = 'consumed', seen_burn_height = 9 where nonce = 5".into(),
+        ),
+        (
+            "consumed by a stranger",
+            consumed(5, 0xF1, "aborted", false),
+        ),
+        ("in a block with a stranger", in_block(5, 0xF1)),
+        (
+            "consumed by another slot's",
+            consumed(5, 0xA9, "aborted", false),
+        ),
+        ("minted by a failure", consumed(5, 0xA5, "aborted", true)),
+        (
+            "a mint that nobody counts",
+            consumed(5, 0xA5, "success", false),
+        ),
+        ("minted by who knows what", consumed(5, 0xA5, "odd", true)),
+        (
+            "consumed before it is final",
+            mint().replace("seen_burn_height = 56", "seen_burn_height = 55"),
+        ),
+        (
+            "consumed, who knows when",
+            mint().replace("seen_burn_height = 56", "seen_burn_height = null"),
+        ),
+        (
+            "evidence without a block",
+            foreign().replace(&b32(0xB0), "null"),
+        ),
+        (
+            "evidence with a short txid",
+            foreign().replace(&b32(0xF1), "'\\xf1'"),
+        ),
+        (
+            "evidence with a short block",
+            foreign().replace(&b32(0xB0), "'\\xb0'"),
+        ),
+        ("a death of no kind", dead(8, 0xF1, "boredom", 56)),
+        ("a death by our own", dead(5, 0xA5, "foreign", 56)),
+        ("a death that is not final", dead(8, 0xF1, "foreign", 55)),
+        (
+            "an accepted death with a cause",
+            dead(8, 0xF1, "accepted", 56)
+                .replace("seen_burn_height = 56", "seen_burn_height = null"),
+        ),
+        ("a death of what was paid", dead(6, 0xF1, "foreign", 56)),
+        (
+            "what was paid is open again",
+            format!("update nonce_slot set {CLEAR} where nonce = 6"),
+        ),
     ]
 }
 
@@ -385,9 +500,11 @@ fn of_transactions() -> Vec<(&'static str, String)> {
         ("a short txid", fresh().replace(&b32(0xE8), "'\\xe8'")),
         (
             "an attempt of no kind",
-            sign(0xE8, 8, "null", "100").replace("'noop'", "'gift'"),
+            fresh()
+                .replace("'mint'", "'gift'")
+                .replace(", 5, 100", ", null, 100"),
         ),
-        ("an attempt for nothing", sign(0xE8, 8, "5", "0")),
+        ("a fee below nothing", sign(0xE8, 8, "5", "-1")),
         ("an attempt past the cap", sign(0xE8, 8, "5", "1001")),
         ("an attempt of no bytes", fresh().replace("'\\x00'", "''")),
         ("a noop with an intent", fresh().replace("'mint'", "'noop'")),
@@ -400,14 +517,22 @@ fn of_transactions() -> Vec<(&'static str, String)> {
             attempt_of(0xE8, 99, "null", "100"),
         ),
         ("a mint in another's slot", sign(0xE8, 8, "1", "100")),
-        ("a mint in a noop's slot, signed", sign(0xE8, 5, "1", "200")),
+        (
+            "a mint in a slot that was let go, signed",
+            sign(0xE8, 11, "1", "200"),
+        ),
         (
             "signed by an older lease",
-            fresh().replace("'\\x00', 3)", "'\\x00', 2)"),
+            fresh().replace("'\\x00', 3", "'\\x00', 2"),
         ),
-        ("signed in a dead slot", sign(0xE8, 7, "4", "200")),
+        ("signed in a dead slot", sign(0xE8, 10, "null", "200")),
+        ("signed in a consumed slot", sign(0xE8, 7, "null", "200")),
         ("the same fee again", sign(0xE8, 5, "2", "100")),
         ("a lower fee", sign(0xE8, 5, "null", "99")),
+        (
+            "a mint after a noop",
+            sign(0xE8, 5, "null", "101") + &sign(0xE9, 5, "2", "102"),
+        ),
         (
             "bytes in a slot that says it has none",
             attempt_of(0xE8, 8, "5", "100"),
@@ -426,50 +551,88 @@ fn of_transactions() -> Vec<(&'static str, String)> {
         ),
         (
             "a number of a sending twice",
-            format!(
-                "insert into tx_send (id, txid, node, answer, ambiguous) overriding system value
-                 values (1, {}, 'n', 'accepted', true)",
-                b32(0xA5)
-            ),
+            send(0xA5, "0, 'accepted'")
+                .replace("(txid", "(id, txid")
+                .replace("values (", "overriding system value values (1, "),
         ),
-        ("sent what was never signed", send(0xF9, "'n', 'accepted'")),
-        ("sent to nobody", send(0xA5, "'', 'accepted'")),
-        ("an answer that is no word", send(0xA5, "'n', 'All fine!'")),
+        ("sent what was never signed", send(0xF9, "0, 'accepted'")),
+        ("sent to nobody", send(0xA5, "-1, 'accepted'")),
+        ("an answer that is no word", send(0xA5, "0, 'All fine!'")),
         ("change an answer", "update tx_send set answer = 'x'".into()),
         ("delete an answer", "delete from tx_send".into()),
         ("truncate the answers", "truncate tx_send".into()),
-        ("two effects", effect(3, 0xA6, &b32(0xB0))),
-        (
-            "an effect of another's transaction",
-            effect(1, 0xA6, &b32(0xB0)),
-        ),
-        (
-            "an effect of what is not in a block",
-            effect(2, 0xA5, &b32(0xB0)),
-        ),
-        (
-            "an effect in another block",
-            consumed(5, 0xA5) + &effect(2, 0xA5, &b32(0xB1)),
-        ),
-        (
-            "an effect in half a block",
-            consumed(5, 0xA5) + &effect(2, 0xA5, "'\\xb0'"),
-        ),
-        ("an effect of no intent", effect(99, 0xA6, &b32(0xB0))),
-        (
-            "change an effect",
-            "update mint_effect set badge_id = 2".into(),
-        ),
-        ("delete an effect", "delete from mint_effect".into()),
-        ("truncate the effects", "truncate mint_effect".into()),
     ]
 }
 
 fn send(txid: u8, how: &str) -> String {
     format!(
-        "insert into tx_send (txid, node, answer, ambiguous) values ({}, {how}, false)",
+        "insert into tx_send (txid, node, answer, said, ambiguous) values ({}, {how}, '{{}}', false)",
         b32(txid)
     )
+}
+
+fn of_effects() -> Vec<(&'static str, String)> {
+    let elsewhere =
+        |values: &str| format!("insert into mint_effect (intent_id, kind, txid) values ({values})");
+    vec![
+        (
+            "a number of an effect twice",
+            elsewhere("1, 'satisfied_elsewhere', null")
+                .replace("(intent_id", "(id, intent_id")
+                .replace("values (", "overriding system value values (1, "),
+        ),
+        ("two effects", elsewhere("3, 'satisfied_elsewhere', null")),
+        ("an effect of another's transaction", effect(1, 0xA6)),
+        ("an effect of what failed", effect(6, 0xA9)),
+        ("an effect of what is not in a block", effect(2, 0xA5)),
+        (
+            "an effect of no intent",
+            elsewhere("99, 'satisfied_elsewhere', null"),
+        ),
+        ("an effect of no kind", elsewhere("1, 'wish', null")),
+        (
+            "an effect with a short txid",
+            elsewhere("1, 'satisfied_elsewhere', '\\x01'"),
+        ),
+        (
+            "change an effect",
+            "update mint_effect set badge_id = 2 where intent_id = 3".into(),
+        ),
+        (
+            "take an effect back twice",
+            "update mint_effect set taken_back_at = now() where intent_id = 6".into(),
+        ),
+        (
+            "an effect that comes back",
+            "update mint_effect set taken_back_at = null where intent_id = 6".into(),
+        ),
+        ("delete an effect", "delete from mint_effect".into()),
+        ("truncate the effects", "truncate mint_effect".into()),
+        (
+            "a number of a line twice",
+            line("other", "minted", 3)
+                .replace("(id,", "(seq, id,")
+                .replace("values (", "overriding system value values (1, "),
+        ),
+        ("a line twice", line("mint-9", "minted", 3)),
+        ("a line without a name", line("", "minted", 3)),
+        ("a line of no kind", line("other", "sung", 3)),
+        ("a line about nothing", line("other", "minted", 99)),
+        (
+            "a line of no lane",
+            line("other", "minted", 3).replace("'ST1'", "'ST8'"),
+        ),
+        (
+            "change a line",
+            "update mint_line set body = '1' where id = 'mint-3-0'".into(),
+        ),
+        (
+            "told twice",
+            "update mint_line set told_at = now() where id = 'mint-9'".into(),
+        ),
+        ("delete a line", "delete from mint_line".into()),
+        ("truncate the lines", "truncate mint_line".into()),
+    ]
 }
 
 fn of_people() -> Vec<(&'static str, String)> {
@@ -484,59 +647,28 @@ fn of_people() -> Vec<(&'static str, String)> {
              values (1, 'global', 'other', 'ann')"
                 .into(),
         ),
-        (
-            "a pause of no scope",
-            pause("'moon', 'x', 'operator', 'ann'"),
-        ),
-        (
-            "a pause of everything and of something",
-            pause("'global', 'x', 'operator', 'ann'"),
-        ),
-        (
-            "a pause of a lane without a name",
-            pause("'lane', '', 'operator', 'ann'"),
-        ),
+        ("a pause of no scope", pause("'moon', 'x', 'manual', 'ann'")),
+        ("a pause of everything and of something", pause("'global', 'x', 'manual', 'ann'")),
+        ("a pause of a lane without a name", pause("'lane', '', 'manual', 'ann'")),
         ("a pause for no reason", pause("'lane', 'ST1', '', 'ann'")),
-        ("a pause by nobody", pause("'lane', 'ST1', 'operator', ''")),
-        ("a pause twice", pause("'global', '', 'operator', 'bob'")),
-        (
-            "lifted by nobody",
-            set("lifted_at = now(), lifted_by = '' where id = 1"),
-        ),
-        (
-            "lifted, who knows by whom",
-            set("lifted_at = now() where id = 1"),
-        ),
+        ("a pause by nobody", pause("'lane', 'ST1', 'manual', ''")),
+        ("a pause twice", pause("'global', '', 'manual', 'bob'")),
+        ("lifted by nobody", set("lifted_at = now(), lifted_by = '' where id = 1")),
+        ("lifted, who knows by whom", set("lifted_at = now() where id = 1")),
         ("another reason", set("reason = 'other' where id = 1")),
         ("lifted twice", set("lifted_by = 'bob' where id = 2")),
-        (
-            "a pause that comes back",
-            set("lifted_by = null, lifted_at = null where id = 2"),
-        ),
+        ("a pause that comes back", set("lifted_by = null, lifted_at = null where id = 2")),
         ("delete a pause", "delete from mint_pause".into()),
         ("truncate the pauses", "truncate mint_pause".into()),
-        (
-            "approved twice",
-            "insert into mint_approval values (1, 'bob')".into(),
-        ),
-        (
-            "approved what is not there",
-            "insert into mint_approval values (99, 'bob')".into(),
-        ),
-        (
-            "approved by nobody",
-            "insert into mint_approval values (2, '')".into(),
-        ),
-        (
-            "change an approval",
-            "update mint_approval set author = 'bob'".into(),
-        ),
+        ("approved twice", "insert into mint_approval values (1, 'bob')".into()),
+        ("approved what is not there", "insert into mint_approval values (99, 'bob')".into()),
+        ("approved by nobody", "insert into mint_approval values (2, '')".into()),
+        ("change an approval", "update mint_approval set author = 'bob'".into()),
         ("delete an approval", "delete from mint_approval".into()),
         ("truncate the approvals", "truncate mint_approval".into()),
         (
             "make history up",
-            "insert into mint_event (intent_id, who, to_state) values (1, 'bob', 'final_ok')"
-                .into(),
+            "insert into mint_event (intent_id, who, to_state, note) values (1, 'bob', 'final_ok', '')".into(),
         ),
         ("change history", "update mint_event set who = 'bob'".into()),
         ("delete history", "delete from mint_event".into()),
@@ -651,7 +783,7 @@ fn an_intent_tells_its_history_itself() {
         db.sql("begin; set local stxworx.who = 'ann'; update mint_intent set state = 'queued' where id = 6; commit")
             .await;
         assert!(told(6).await.ends_with("ann review queued"));
-        db.sql("update mint_intent set wake_at = now() where id = 6")
+        db.sql("update mint_intent set note = 'x' where id = 6")
             .await;
         assert!(
             told(6).await.ends_with("ann review queued"),
@@ -687,7 +819,7 @@ fn the_role_that_mints_cannot_get_round_the_guards() {
             "update mint_award set kind = 9",
             "truncate nonce_slot",
             "delete from mint_event",
-            "insert into mint_event (intent_id, who, to_state) values (1, 'x', 'dead')",
+            "insert into mint_event (intent_id, who, to_state, note) values (1, 'x', 'dead', '')",
             "update mint_pause set note = 'x'",
             "alter table nonce_slot disable trigger all",
             "set session_replication_role = replica",

@@ -41,7 +41,7 @@ impl Wish {
     pub fn from_states(self) -> &'static [&'static str] {
         match self {
             Self::Approve => &["eligible"],
-            Self::Retry => &["held", "review", "final_failed", "dead", "cancelled"],
+            Self::Retry => &["held", "review", "dead", "cancelled"],
             Self::Cancel => &[
                 "eligible",
                 "queued",
@@ -50,7 +50,6 @@ impl Wish {
                 "held",
                 "review",
                 "final_failed",
-                "dead",
             ],
         }
     }
@@ -103,7 +102,8 @@ pub async fn act(
     }
     if wish == Wish::Cancel || wish == Wish::Retry {
         sqlx::query!(
-            "update mint_intent set cancel_by = $2 where id = $1",
+            "update mint_intent set cancel_by = $2, failures = case when $2::text is null then 0 else failures end
+             where id = $1",
             intent,
             (wish == Wish::Cancel).then_some(who)
         )
@@ -129,4 +129,94 @@ pub async fn act(
             .map_err(StoreError::db("commit an operator's wish"))?;
     }
     Ok(Acted::Done(after))
+}
+
+/// Accepts that a nonce is gone, though no transaction shows it: the lane's next one, or that of an open slot of which
+/// nothing is in a block. Its intent is queued again.
+///
+/// # Errors
+/// When the database fails or a guard refuses.
+pub async fn accept(
+    pool: &PgPool,
+    sender: &str,
+    nonce: u64,
+    who: &str,
+    really: bool,
+) -> Result<Acted, StoreError> {
+    let nonce = super::nonce_of(nonce)?;
+    let mut tx = crate::store::begin(pool, "begin")
+        .await
+        .map_err(StoreError::db("begin"))?;
+    as_person(&mut tx, who).await?;
+    let next = sqlx::query_scalar!(
+        r#"select next_nonce = $2 as "next!" from mint_lane where sender = $1 and base_nonce is not null for update"#,
+        sender,
+        nonce
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(StoreError::db("look at a lane"))?;
+    let slot = sqlx::query!(
+        r#"select state, intent_id, by_txid is not null as "seen!" from nonce_slot where sender = $1 and nonce = $2"#,
+        sender,
+        nonce
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(StoreError::db("look at a slot"))?;
+    match (next, slot) {
+        (Some(true), None) => {
+            sqlx::query!(
+                "update mint_lane set next_nonce = next_nonce + 1 where sender = $1",
+                sender
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::db("accept a nonce"))?;
+            sqlx::query!(
+                "insert into nonce_slot (sender, nonce, epoch, state, died_of, accepted_by)
+                 select sender, $2, epoch, 'dead', 'accepted', $3 from mint_lane where sender = $1",
+                sender,
+                nonce,
+                who
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::db("accept a slot"))?;
+        }
+        (_, Some(slot)) if slot.state == "consumed" || slot.state == "dead" || slot.seen => {
+            let seen = if slot.seen { ", and in a block" } else { "" };
+            return Ok(Acted::Refused(format!("{}{seen}", slot.state)));
+        }
+        (_, Some(slot)) => {
+            sqlx::query!(
+                "update nonce_slot set state = 'dead', died_of = 'accepted', accepted_by = $3
+                 where sender = $1 and nonce = $2",
+                sender,
+                nonce,
+                who
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::db("accept the end of a slot"))?;
+            if let Some(intent) = slot.intent_id {
+                sqlx::query!(
+                    "update mint_intent set state = 'queued', reason = 'nonce_taken',
+                         note = 'its nonce was used by somebody else, as a person accepted'
+                     where id = $1 and state in ('submitting', 'included')",
+                    intent
+                )
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::db("queue an intent again"))?;
+            }
+        }
+        (_, None) => return Ok(Acted::Missing),
+    }
+    if really {
+        tx.commit()
+            .await
+            .map_err(StoreError::db("commit an acceptance"))?;
+    }
+    Ok(Acted::Done("dead".to_owned()))
 }

@@ -115,7 +115,7 @@ pub struct UsedRow {
     pub mints_per_hour: u32,
     /// Slots given to mints within 24 hours, by recipient.
     pub mints_per_recipient: Vec<(String, u32)>,
-    /// Intents that were ever queued, by kind.
+    /// Intents that left `eligible`, or began behind it, by kind.
     pub approved_per_kind: Vec<(u64, u32)>,
 }
 
@@ -373,8 +373,7 @@ async fn used(tx: &mut Tx, lane: LaneRef<'_>) -> Result<UsedRow, StoreError> {
     let kinds = sqlx::query!(
         r#"select a.kind::text as "kind!", count(*) as "count!"
            from mint_award a join mint_intent i on i.award_id = a.id
-           where a.contract = $1
-             and exists (select from mint_event e where e.intent_id = i.id and e.to_state = 'queued')
+           where a.contract = $1 and i.state <> 'eligible'
            group by a.kind order by a.kind"#,
         lane.contract
     )

@@ -54,7 +54,8 @@ async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into tx_attempt (txid, sender, nonce, kind, intent_id, fee, fee_cap, raw_tx, adopted, epoch, signed_height)
-         values ($1, $2, $3, $4, $5, $6::text::numeric, $7::text::numeric, $8, $9, $10, $11)",
+         values ($1, $2, $3, $4, $5, $6::text::numeric, $7::text::numeric, $8, $9, $10, $11)
+         on conflict (txid) do nothing",
         attempt.txid,
         lane.sender,
         nonce_of(attempt.nonce)?,
@@ -115,6 +116,12 @@ pub async fn record_attempt(
     .map_err(StoreError::db("look for signed bytes"))?;
     if stored == Some(true) {
         return Ok(Written::Done(()));
+    }
+    if stored.is_some() {
+        return Err(StoreError::Corrupt {
+            table: "tx_attempt",
+            detail: format!("{} is another transaction", hex::encode(attempt.txid)),
+        });
     }
     insert(&mut tx, lane, epoch, slot.intent_id, attempt, false).await?;
     set_live(&mut tx, lane, nonce).await?;
@@ -211,7 +218,7 @@ pub async fn observe(
         return Ok(Written::Lost);
     };
     let slot = locked(&mut tx, lane, nonce).await?;
-    let Some(slot) = slot.filter(|s| s.state == "live") else {
+    let Some(slot) = slot.filter(|s| s.state == "reserved" || s.state == "live") else {
         return Ok(Written::Stale);
     };
     put_seen(&mut tx, lane, nonce, seen).await?;
@@ -289,16 +296,15 @@ async fn end_slot(
     .fetch_one(&mut **tx)
     .await
     .map_err(StoreError::db("find the newest Bitcoin block"))?;
-    let failed = seen
+    let succeeded = seen
         .verdict
         .as_ref()
-        .and_then(|v| v["verdict"].as_str())
-        .is_some_and(|v| ["aborted", "post_condition", "skipped"].contains(&v));
+        .is_some_and(|v| v["verdict"] == "success");
     sqlx::query!(
         "update nonce_slot s set state = case when $8 then 'consumed' else 'dead' end,
              by_txid = $3, by_block = $4, by_height = $5, by_burn_height = $6, by_verdict = $7, seen_burn_height = $9,
              died_of = case when not $8 then 'foreign' end,
-             minted = $8 and not $10::boolean and exists (select from tx_attempt a where a.txid = $3 and a.kind = 'mint')
+             minted = $8 and $10::boolean and exists (select from tx_attempt a where a.txid = $3 and a.kind = 'mint')
          where sender = $1 and nonce = $2",
         lane.sender,
         nonce,
@@ -309,7 +315,7 @@ async fn end_slot(
         seen.verdict.as_ref(),
         ours,
         known,
-        failed
+        succeeded
     )
     .execute(&mut **tx)
     .await
