@@ -15,7 +15,7 @@ use super::super::ports::{
     Wrote,
 };
 use super::super::types::{
-    Answer, Attempt, AwardKey, Class, Evidence, Inclusion, Intent, IntentId, IntentState, LaneId,
+    Account, Answer, Attempt, AwardKey, Class, Evidence, Inclusion, Intent, IntentId, IntentState, LaneId,
     Line, LineKind, Pause, PauseCode, Payload, Reason, Scope, Send, Slot, SlotState,
 };
 use super::{failed, height, inclusion, lane_ref, seen, txid, unusable};
@@ -36,6 +36,18 @@ impl PgStore {
             final_after: final_after_burn_blocks,
             fee_cap,
         }
+    }
+}
+
+impl PgStore {
+    /// Notes what a node said of the key's account, for people and metrics.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_account(&self, lane: &LaneId, account: &Account) -> Answered<()> {
+        lane::note_account(&self.pool, lane_ref(lane), account.nonce, account.balance)
+            .await
+            .map_err(failed("noting an account"))
     }
 }
 
@@ -275,6 +287,11 @@ impl Store for PgStore {
     async fn open_lane(&self, lane: &LaneId, epoch: i64, base_nonce: u64) -> Answered<Wrote> {
         let done = lane::open(&self.pool, lane_ref(lane), epoch, base_nonce).await;
         done.map(wrote).map_err(failed("opening a lane"))
+    }
+
+    async fn lower_base(&self, lane: &LaneId, epoch: i64, base_nonce: u64) -> Answered<Wrote> {
+        let done = lane::lower_base(&self.pool, lane_ref(lane), epoch, base_nonce).await;
+        done.map(wrote).map_err(failed("lowering a lane"))
     }
 
     async fn upsert_award(
