@@ -271,25 +271,7 @@ impl Run {
             }
         }
         let world = self.world.lock().unwrap();
-        panic!(
-            "not done: intents {:#?}, open slots {:#?}, pauses {:#?}, state nonce {}, next {}, unexplained {:?}",
-            world
-                .db
-                .intents
-                .iter()
-                .filter(|i| !i.state.is_over())
-                .collect::<Vec<_>>(),
-            world
-                .db
-                .slots
-                .iter()
-                .filter(|s| s.state.is_open())
-                .collect::<Vec<_>>(),
-            world.db.pauses,
-            world.chain.state().nonce,
-            world.db.next,
-            world.db.unexplained_s,
-        );
+        panic!("not done: {}", world.story());
     }
 
     fn whole(mut self, moments: u64) -> Seen {
@@ -378,11 +360,12 @@ fn operator(world: &mut World) {
         // Nonces that are final, and that no transaction of ours explains.
         let nonce = world.chain.blocks[last].state.nonce;
         let own = world.chain.own(tip, 0);
-        let unseen = (0..nonce).rfind(|n| own.iter().all(|t| t.nonce != *n));
-        if let Some(unseen) = unseen
-            && world.paused(PauseCode::ForeignUse)
-        {
-            accept(world, unseen);
+        let unseen = (0..nonce).filter(|n| own.iter().all(|t| t.nonce != *n));
+        let unseen: Vec<u64> = unseen.collect();
+        if world.paused(PauseCode::ForeignUse) {
+            for nonce in unseen {
+                accept(world, nonce);
+            }
         }
     }
     let pauses: Vec<(Scope, PauseCode)> = world
@@ -400,17 +383,12 @@ fn operator(world: &mut World) {
     }
 }
 
-/// One nonce that is used by somebody else, unseen by the mirror; those below it that are not given out are adopted or
-/// accepted first, by the order of nonces.
+/// One nonce that is used by somebody else, unseen by the mirror. What is not given out is accepted in order.
 fn accept(world: &mut World, unseen: u64) {
-    let known_below = world.db.next >= unseen;
-    if known_below {
-        let slot = world.db.slot(unseen).map(|s| s.state);
-        match slot {
-            Some(SlotState::Reserved | SlotState::Live) => world.db.accept_slot(unseen),
-            None if world.db.next == unseen => world.db.accept(unseen + 1),
-            _ => {}
-        }
+    match world.db.slot(unseen).map(|s| s.state) {
+        Some(SlotState::Reserved | SlotState::Live) => world.db.accept_slot(unseen),
+        None if world.db.next == unseen => world.db.accept(unseen + 1),
+        _ => {}
     }
 }
 
