@@ -227,7 +227,10 @@ fn is_old(view: &View, policy: &Policy, slot: &Slot, newest: &Attempt) -> bool {
     let orphaned = view.intent_of(slot).map_or(0, |i| i.since_s);
     let since = newest.signed_s.max(orphaned);
     let waited = view.book.now_s.saturating_sub(since) >= policy.bump_after_s;
-    waited && !newest.sends.is_empty() && view.chain.tip.height > newest.signed_height
+    waited
+        && slot.included.is_none()
+        && !newest.sends.is_empty()
+        && view.chain.tip.height > newest.signed_height
 }
 
 /// Gives slots to intents that wait.
