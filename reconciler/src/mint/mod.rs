@@ -8,5 +8,8 @@
 //! What decides is pure: eligibility and plans are functions of what was read. The ports ([`ports`]) are what reaches out;
 //! the same code runs against memory, PostgreSQL and faults.
 
+pub mod node;
 pub mod ports;
+pub mod signer;
+pub mod tx;
 pub mod types;

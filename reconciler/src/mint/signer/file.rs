@@ -164,9 +164,8 @@ impl KeyFile {
         let bytes = std::fs::read(path).map_err(failed)?;
         let contents: Contents =
             serde_json::from_slice(&bytes).map_err(|e| format(e.to_string()))?;
-        let known = contents.stxworx_key == VERSION
-            && contents.kdf == KDF
-            && contents.cipher == CIPHER;
+        let known =
+            contents.stxworx_key == VERSION && contents.kdf == KDF && contents.cipher == CIPHER;
         if !known {
             return Err(format(format!(
                 "version {}, {} and {}, expected version {VERSION}, {KDF} and {CIPHER}",
@@ -312,11 +311,7 @@ impl Contents {
     }
 }
 
-fn derive(
-    passphrase: &Passphrase,
-    salt: &[u8],
-    cost: Cost,
-) -> Result<Zeroizing<[u8; 32]>, String> {
+fn derive(passphrase: &Passphrase, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, String> {
     let parameters =
         scrypt::Params::new(cost.log_n, cost.r, cost.p).map_err(|e| format!("cost: {e}"))?;
     let mut wrapping = Zeroizing::new([0; 32]);

@@ -237,10 +237,7 @@ fn a_high_s_is_refused_as_a_node_refuses_it() {
     twin[0] ^= 1;
     let refused = noop.signed(MessageSignature(twin)).unwrap_err();
     assert!(
-        matches!(
-            refused,
-            TxRefused::Signature(SignatureError::HighS { .. })
-        ),
+        matches!(refused, TxRefused::Signature(SignatureError::HighS { .. })),
         "{refused}"
     );
 }
