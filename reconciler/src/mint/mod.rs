@@ -8,8 +8,12 @@
 //! What decides is pure: eligibility and plans are functions of what was read. The ports ([`ports`]) are what reaches out;
 //! the same code runs against memory, PostgreSQL and faults.
 
-pub mod node;
-pub mod ports;
-pub mod signer;
-pub mod tx;
 pub mod types;
+pub mod policy;
+pub mod ports;
+pub mod eligibility;
+pub mod plan;
+pub mod exec;
+pub mod tx;
+pub mod signer;
+pub mod node;

@@ -80,7 +80,7 @@ pub struct Used {
     pub mints_per_hour: u32,
     /// Slots given to mints in the last 24 hours, by recipient.
     pub mints_per_recipient: Vec<(String, u32)>,
-    /// How many intents of a kind were approved or went without approval, ever.
+    /// How many intents of a kind ever left `eligible`, or began behind it.
     pub approved_per_kind: Vec<(u64, u32)>,
 }
 
@@ -139,7 +139,7 @@ pub struct NewAttempt {
 /// A nonce that the chain shows to be used, and that was not given out here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
-    /// The nonce: the lane's next one.
+    /// The nonce: the lane's next one, or that of an open slot whose intent is the same.
     pub nonce: u64,
     /// The intent whose mint it is; none for a noop or for what an operator accepted as somebody else's.
     pub intent: Option<IntentId>,
@@ -340,16 +340,19 @@ pub trait Store: Send + Sync {
         effect: &Effect,
     ) -> impl Future<Output = Answered<Wrote>> + Send;
 
-    /// Takes back what was final and is not any more: a line that retracts it, once.
+    /// Takes back what was final and is not any more: marks the consumed slot, and stores a line that retracts its
+    /// effect, if it has one. [`Wrote::Stale`] when it is marked.
     fn retract(
         &self,
         lane: &LaneId,
         epoch: i64,
-        line: &Line,
+        nonce: u64,
+        line: Option<&Line>,
     ) -> impl Future<Output = Answered<Wrote>> + Send;
 
-    /// Makes a slot that was consumed live again, and its intent submitting: the chain left what was final, and the same
-    /// bytes must be sent again. Its effect goes, so that it can come again.
+    /// Makes a marked slot live again, and its intent submitting: the same bytes must be sent again. Its effect goes, so
+    /// that it can come again, and its intent's count of retractions rises. [`Wrote::Stale`] when the slot is not marked,
+    /// or when its intent has another open slot.
     fn reopen(
         &self,
         lane: &LaneId,
@@ -357,7 +360,9 @@ pub trait Store: Send + Sync {
         nonce: u64,
     ) -> impl Future<Output = Answered<Wrote>> + Send;
 
-    /// Takes over a nonce that the chain shows to be used. [`Wrote::Stale`] when it is not the lane's next one.
+    /// Takes over a nonce that the chain shows to be used: with a transaction, the slot is live with it as an attempt,
+    /// included, and so is its intent; without one, the slot is dead. [`Wrote::Stale`] when the nonce is neither the lane's
+    /// next one nor an open slot of the same intent, or when the intent has another open slot or is over.
     fn adopt(
         &self,
         lane: &LaneId,

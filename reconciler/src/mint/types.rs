@@ -221,6 +221,8 @@ pub struct Intent {
     pub cancel: Option<String>,
     /// How many of its slots ended in a failure on the chain.
     pub failures: u32,
+    /// How often what was final was taken back; a part of its lines' ids.
+    pub retractions: u32,
 }
 
 /// What kind of transaction an attempt is.
@@ -287,8 +289,10 @@ pub struct Slot {
     pub epoch: i64,
     /// When it was given out.
     pub reserved_s: Seconds,
-    /// The attempt that is on the canonical chain, as it was seen last.
+    /// The attempt that is on the canonical chain, as it was seen last. Of a consumed slot, the final one.
     pub included: Option<Inclusion>,
+    /// Was it consumed, and did the chain then leave what was final? Waits for a person.
+    pub left_final: bool,
     /// Signed transactions, oldest and cheapest first.
     pub attempts: Vec<Attempt>,
 }
@@ -761,11 +765,13 @@ pub enum PauseCode {
     OpenBreak,
     /// The mirror violates one of its invariants.
     Violation,
+    /// The day's budget for fees is used up, but for what is kept for the head of the line.
+    FeeBudget,
 }
 
 impl PauseCode {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Manual,
         Self::ForeignUse,
         Self::NotMinter,
@@ -775,6 +781,7 @@ impl PauseCode {
         Self::NoFunds,
         Self::OpenBreak,
         Self::Violation,
+        Self::FeeBudget,
     ];
 
     /// Its name in the store and in metrics.
@@ -789,6 +796,7 @@ impl PauseCode {
             Self::NoFunds => "no_funds",
             Self::OpenBreak => "open_break",
             Self::Violation => "violation",
+            Self::FeeBudget => "fee_budget",
         }
     }
 
@@ -797,11 +805,17 @@ impl PauseCode {
         Self::ALL.into_iter().find(|c| c.as_str() == name)
     }
 
+    /// Are stored bytes sent on while it lasts? A node's "no" for want of funds, or for another transaction in its
+    /// mempool, is asked for again until it is gone.
+    pub fn lets_send(self) -> bool {
+        matches!(self, Self::NoFunds | Self::Occupied | Self::FeeBudget)
+    }
+
     /// Must a person lift it? The others go when their cause does.
     pub fn is_sticky(self) -> bool {
         matches!(
             self,
-            Self::Manual | Self::ForeignUse | Self::NotMinter | Self::DeepReorg | Self::Problematic
+            Self::Manual | Self::ForeignUse | Self::DeepReorg | Self::Problematic
         )
     }
 }
@@ -824,7 +838,8 @@ pub struct Pause {
 /// What nobody can find out from the chain, to be told outside once: a line with an id that stays the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// `mint-INTENT`, or `mint-INTENT-retracted`: whoever hears it twice knows by this.
+    /// `mint-INTENT-N` or `mint-INTENT-N-retracted`, N being 0 until something is retracted: whoever hears it twice knows
+    /// it by this.
     pub id: String,
     /// `minted`, `satisfied_elsewhere` or `retracted`.
     pub kind: LineKind,
