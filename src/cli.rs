@@ -171,6 +171,12 @@ pub struct DialArgs {
     /// Percentage of payloads that are held back until a restart, or for 40 payloads.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub lost: u8,
+    /// Leave the key of the role `minter`, and most badges, to somebody outside.
+    #[arg(long)]
+    pub minter_apart: bool,
+    /// What the RPC does wrong.
+    #[command(flatten)]
+    pub faults: crate::commands::devnet::FaultArgs,
 }
 
 #[cfg(feature = "devnet")]
@@ -193,6 +199,8 @@ impl DialArgs {
             doubled_percent: self.doubled,
             late_by: self.late,
             lost_percent: self.lost,
+            minter_apart: self.minter_apart,
+            faults: self.faults.faults(),
             ..crate::devnet::Dials::default()
         };
         dials.check()?;
