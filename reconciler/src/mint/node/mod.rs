@@ -5,7 +5,6 @@
 
 pub mod answer;
 pub mod fees;
-pub mod survey;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,8 +31,6 @@ const BEFORE_PAYLOAD: usize = 115;
 /// Where a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Info {
-    /// The chain's id.
-    pub network_id: u32,
     /// Its Bitcoin height.
     pub burn_height: u32,
     /// Its Stacks height.
@@ -159,12 +156,22 @@ impl NodeClient {
     pub async fn info(&self) -> Result<Info, PortError> {
         let what = "asking a node where it stands";
         let told: InfoAnswer = self.get(what, "/v2/info").await?;
+        let ours = self.allowed.chain_id;
+        if told.network_id != ours {
+            return Err(PortError::Unusable {
+                what,
+                detail: format!(
+                    "{} belongs to network {}, and the mints are on {ours}; check `network` and `mint.node_urls`",
+                    self.base(),
+                    told.network_id
+                ),
+            });
+        }
         let tip = index_block_hash(
             &bytes(what, &told.stacks_tip)?,
             &bytes(what, &told.stacks_tip_consensus_hash)?,
         );
         Ok(Info {
-            network_id: told.network_id,
             burn_height: told.burn_block_height,
             height: told.stacks_tip_height,
             tip: IndexBlockHash(tip),

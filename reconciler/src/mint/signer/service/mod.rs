@@ -92,6 +92,12 @@ impl Service {
         }
     }
 
+    /// The account for which it signs.
+    pub fn address(&self) -> &str {
+        use crate::mint::ports::Signer as _;
+        self.signer.address()
+    }
+
     /// Answers a request at a time in Unix seconds.
     pub fn answer(&mut self, now: u64, request: &Request<'_>) -> Reply {
         if let Err(refusal) = self.authenticate(now, request) {
