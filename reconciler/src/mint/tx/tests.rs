@@ -241,3 +241,41 @@ fn a_high_s_is_refused_as_a_node_refuses_it() {
         "{refused}"
     );
 }
+
+/// Transactions that @stacks/transactions made; `scripts/mint-parity --write` makes the list.
+#[test]
+fn the_bytes_are_those_of_the_wallets_library() {
+    let list = include_str!("vectors.ndjson");
+    let mut calls = std::collections::BTreeSet::new();
+    for line in list.lines() {
+        let given: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |name: &str| given[name].as_str().expect("a text");
+        let contract: ContractId = text("contract").parse().expect("a contract");
+        let chain_id =
+            u32::try_from(given["chain_id"].as_u64().expect("a number")).expect("32 bits");
+        let call = match text("call") {
+            "noop" => Call::Noop { to: contract },
+            _ => Call::Mint {
+                contract,
+                recipient: text("recipient").parse().expect("a principal"),
+                kind: text("kind").parse().expect("a number"),
+            },
+        };
+        let mut key = [0; 32];
+        hex::decode_to_slice(text("secret"), &mut key).expect("hex in a test");
+        let secret = SecretKey::from_byte_array(key).expect("in range");
+        let unsigned = UnsignedTx {
+            chain_id,
+            signer: hash160(&SignerKey::of_secret(&secret).key.serialize()),
+            nonce: text("nonce").parse().expect("a number"),
+            fee: text("fee").parse().expect("a number"),
+            call,
+        };
+        let mut transaction = unsigned.with(MessageSignature::EMPTY);
+        transaction.sign(Role::Origin, &secret).expect("fresh");
+        assert_eq!(hex::encode(transaction.encode()), text("bytes"));
+        assert_eq!(hex::encode(transaction.txid()), text("txid"));
+        calls.insert((chain_id, text("call").to_owned()));
+    }
+    assert_eq!(calls.len(), 4, "both calls on both chains");
+}
