@@ -2,7 +2,7 @@
 //!
 //! A slot of an account's nonces is used by a mint or, where nothing is to happen, by a transfer of 1 micro-STX to a
 //! followed contract: the chain knows no transaction without effect, and refuses a transfer to oneself. Both are in
-//! Deny mode without post-conditions: a mint sends nothing, and the transfer's own amount needs no condition.
+//! Deny mode without post-conditions: a mint sends nothing, and the chain holds no transfer against its mode.
 //!
 //! [`Allowed::check`] reads signed bytes anew and knows nothing of how they were made. What it refuses must not be
 //! stored or sent.
