@@ -31,6 +31,8 @@ mod large;
 #[cfg(feature = "devnet")]
 mod ledger;
 mod metrics;
+#[cfg(feature = "devnet")]
+mod mint_tx;
 mod sync;
 mod migrations;
 mod provenance;
