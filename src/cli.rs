@@ -83,6 +83,8 @@ enum Command {
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
     Breaks(commands::breaks::BreaksArgs),
+    /// List, show and decide badges that this service mints; pause it, and see what keeps it from minting.
+    Mints(commands::mints::MintsArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -435,6 +437,7 @@ async fn dispatch(
         Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
+        Command::Mints(args) => commands::mints::mints(config, &args).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

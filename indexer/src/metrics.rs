@@ -13,6 +13,7 @@ use prometheus::{
 };
 
 use crate::api::stream::metrics::StreamMetrics;
+use crate::mint_metrics::MintMetrics;
 use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
 use crate::store::ledger::metrics::LedgerMetrics;
@@ -131,6 +132,8 @@ pub struct Metrics {
     pub webhooks: WebhookMetrics,
     /// Of reconciliation.
     pub reconcile: ReconcileMetrics,
+    /// Badges that are minted.
+    pub mints: MintMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -316,6 +319,7 @@ impl Metrics {
             streams: StreamMetrics::new(&registry)?,
             webhooks: WebhookMetrics::new(&registry)?,
             reconcile: ReconcileMetrics::new(&registry)?,
+            mints: MintMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod migrate;
 pub mod mint_key;
 pub mod mint_signer;
+pub mod mints;
 mod progress;
 pub mod rebuild;
 pub mod reconcile;

@@ -5,6 +5,7 @@
 
 mod api;
 mod load;
+pub mod mint;
 pub mod platform;
 mod settings;
 #[cfg(test)]
@@ -116,6 +117,8 @@ pub struct Config {
     pub finality_burn_blocks: u32,
     /// The platform that is compared; none for no reconciliation. Holds a secret.
     pub platform: Option<platform::PlatformConfig>,
+    /// How badges are minted.
+    pub mint: mint::MintConfig,
     /// Filter of log lines.
     pub log_level: String,
     /// How log lines look.
@@ -241,6 +244,7 @@ impl Config {
             lease_ttl: Duration::from_millis(values.integer("lease.ttl_ms", 100, 600_000)?),
             finality_burn_blocks,
             platform: platform::read(&values, finality_burn_blocks)?,
+            mint: mint::read(&values)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {
                 "pretty" => LogFormat::Pretty,

@@ -30,6 +30,8 @@ mod grants;
 mod large;
 #[cfg(feature = "devnet")]
 mod ledger;
+#[cfg(feature = "devnet")]
+mod mint;
 mod metrics;
 #[cfg(feature = "devnet")]
 mod mint_tx;

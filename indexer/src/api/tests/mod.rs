@@ -5,6 +5,7 @@ mod answers;
 mod breaks;
 mod frame;
 mod market;
+mod mints;
 mod pages;
 mod schema;
 

@@ -9,7 +9,7 @@ use crate::api::access::Role;
 use crate::project::market::testing::contract;
 
 /// All routes, so that none appears or vanishes unnoticed.
-const PATHS: [&str; 46] = [
+const PATHS: [&str; 50] = [
     "/docs",
     "/health/lag",
     "/health/live",
@@ -24,6 +24,8 @@ const PATHS: [&str; 46] = [
     "/v1/badges",
     "/v1/badges/{id}",
     "/v1/badges/{principal}/eligibility",
+    "/v1/badges/images/{file}",
+    "/v1/badges/metadata/{file}",
     "/v1/completeness",
     "/v1/contracts",
     "/v1/contracts/{id}",
@@ -35,6 +37,8 @@ const PATHS: [&str; 46] = [
     "/v1/governance/signers",
     "/v1/leaderboards/{board}",
     "/v1/leaderboards/{board}/proof",
+    "/v1/mints",
+    "/v1/mints/{id}",
     "/v1/openapi.json",
     "/v1/profiles",
     "/v1/profiles/{principal}",
@@ -86,7 +90,13 @@ fn concrete(path: &str) -> String {
     } else {
         "1"
     };
+    let file = if path.contains("/images/") {
+        "1.svg"
+    } else {
+        "1.json"
+    };
     path.replace("{id}", id)
+        .replace("{file}", file)
         .replace("{txid}", &hash("txa5.0"))
         .replace("{name}", "contract_cursor")
         .replace("{entity}", CONTRACT)
@@ -117,6 +127,9 @@ fn example(path: &str, parameter: &str) -> String {
     match (path, parameter) {
         (_, "limit") => "2".to_owned(),
         ("/v1/breaks", "state") => "open".to_owned(),
+        ("/v1/mints", "state") => "held".to_owned(),
+        ("/v1/mints", "recipient") => who(2),
+        ("/v1/mints", "contract") => deployed("badges"),
         ("/v1/breaks", "severity") => "low".to_owned(),
         ("/v1/breaks", "fault") => "platform".to_owned(),
         (_, "at_time" | "opened_from" | "opened_to") => "1700000004".to_owned(),
@@ -356,6 +369,7 @@ async fn every_documented_path_answers_in_its_shape() {
     marketplace(&bed).await;
     bed.switch().await;
     super::breaks::reconciled(&bed).await;
+    super::mints::minted(&bed).await;
     let document = document();
     let router = known_as(&bed.router, Role::Admin);
     for path in PATHS {
