@@ -95,6 +95,9 @@ enum Command {
     /// Make, list and revoke keys of the API, and sign tokens.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
+    /// Badges that this service mints: their key, and a signer on another machine.
+    #[command(subcommand)]
+    Mints(MintsCommand),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -106,7 +109,11 @@ impl Command {
     /// Long work tells how it goes.
     fn tells(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Mints(MintsCommand::Signer(_))
+            | Self::Run(_)
+            | Self::Up(_)
+            | Self::Backfill(_)
+            | Self::Reindex(_) => true,
             Self::Verify(args) => args.deep,
             _ => false,
         }
@@ -173,6 +180,12 @@ pub struct DialArgs {
     /// Percentage of payloads that are held back until a restart, or for 40 payloads.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub lost: u8,
+    /// Leave the key of the role `minter`, and most badges, to somebody outside.
+    #[arg(long)]
+    pub minter_apart: bool,
+    /// What the RPC does wrong.
+    #[command(flatten)]
+    pub faults: crate::commands::devnet::FaultArgs,
 }
 
 #[cfg(feature = "devnet")]
@@ -195,6 +208,8 @@ impl DialArgs {
             doubled_percent: self.doubled,
             late_by: self.late,
             lost_percent: self.lost,
+            minter_apart: self.minter_apart,
+            faults: self.faults.faults(),
             ..crate::devnet::Dials::default()
         };
         dials.check()?;
@@ -271,6 +286,15 @@ pub enum DeployTo {
     Testnet,
     /// Addresses SP and SM.
     Mainnet,
+}
+
+#[derive(Debug, Subcommand)]
+enum MintsCommand {
+    /// The key that mints, at rest.
+    #[command(subcommand)]
+    Key(commands::mint_key::MintKeyCommand),
+    /// Hold the key on this machine, and sign for a minter elsewhere.
+    Signer(commands::mint_signer::SignerArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -425,6 +449,10 @@ async fn dispatch(
             Ok(Outcome::Done)
         }
         Command::Contracts(ContractsCommand::Render(args)) => commands::contracts::render(&args),
+        Command::Mints(MintsCommand::Key(command)) => commands::mint_key::key(&command),
+        Command::Mints(MintsCommand::Signer(args)) => {
+            commands::mint_signer::signer(config, &args, cancel).await
+        }
         Command::Config(ConfigCommand::Dump(args)) => {
             commands::config::dump(config, args.output);
             Ok(Outcome::Done)

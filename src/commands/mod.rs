@@ -14,6 +14,8 @@ pub mod explain;
 pub mod ledger;
 pub mod keys;
 pub mod migrate;
+pub mod mint_key;
+pub mod mint_signer;
 pub mod mints;
 mod progress;
 pub mod rebuild;

@@ -9,6 +9,7 @@ mod listen;
 mod live;
 mod reconciler;
 mod serve;
+pub mod signer;
 pub mod sources;
 
 use std::collections::BTreeSet;

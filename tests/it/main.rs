@@ -33,6 +33,8 @@ mod ledger;
 #[cfg(feature = "devnet")]
 mod mint;
 mod metrics;
+#[cfg(feature = "devnet")]
+mod mint_tx;
 mod sync;
 mod migrations;
 mod provenance;

@@ -310,6 +310,9 @@ impl<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet> Minter<S, K, N, M, O> {
             Step::OpenLane { base_nonce } => {
                 store.open_lane(lane, epoch, *base_nonce).await?.into()
             }
+            Step::LowerBase { base_nonce } => {
+                store.lower_base(lane, epoch, *base_nonce).await?.into()
+            }
             Step::NoteUnexplained { is_so } => {
                 store.note_unexplained(lane, epoch, *is_so).await?.into()
             }

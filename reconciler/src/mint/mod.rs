@@ -14,6 +14,9 @@ pub mod ports;
 pub mod eligibility;
 pub mod plan;
 pub mod exec;
+pub mod tx;
+pub mod signer;
+pub mod node;
 pub mod postgres;
 
 #[cfg(test)]

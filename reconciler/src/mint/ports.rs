@@ -254,6 +254,16 @@ pub trait Store: Send + Sync {
         base_nonce: u64,
     ) -> impl Future<Output = Answered<Wrote>> + Send;
 
+    /// Lowers a lane's first nonce: it was opened on a nonce that the chain then took back, or that a node invented. The
+    /// nonces between get reserved slots without an intent, with the epoch of the lowest slot (the present one if there is
+    /// none), so that a noop fills each. [`Wrote::Stale`] when the first nonce is not above this one.
+    fn lower_base(
+        &self,
+        lane: &LaneId,
+        epoch: i64,
+        base_nonce: u64,
+    ) -> impl Future<Output = Answered<Wrote>> + Send;
+
     /// Stores an award with its evidence and its intent. An award that exists keeps what it has.
     fn upsert_award(
         &self,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Note, Plan, Step, View};
 use crate::evidence;
 use crate::mint::eligibility::{award, known_of};
-use crate::mint::policy::Policy;
+use crate::mint::policy::{MOST_IN_FLIGHT, Policy};
 use crate::mint::ports::{Adopted, AdoptedTx};
 use crate::mint::types::{
     Evidence, IntentId, IntentState, Meaning, OwnTx, PauseCode, Payload, Scope, Signed, Slot,
@@ -26,12 +26,13 @@ pub(super) fn explain(view: &View, policy: &Policy, plan: &mut Plan) -> bool {
     let by_chain = view.chain.own.last().map_or(0, |t| t.nonce + 1);
     if view.book.base_nonce.is_none() {
         // What the key did before this lane was opened is no business of ours; from here on, all of it is.
-        if let Some(by_node) = view.accounts(policy).map(|(_, a)| a.nonce).max() {
-            plan.push(Step::OpenLane {
-                base_nonce: by_node.max(by_chain),
-            });
-        } else {
-            plan.notes.insert(Note::NoNode);
+        let mut nonces: Vec<u64> = view.accounts(policy).map(|(_, a)| a.nonce).collect();
+        nonces.dedup();
+        match nonces[..] {
+            // One that the mirror is ahead of, or that another node contradicts, is asked again.
+            [nonce] if nonce >= by_chain => plan.push(Step::OpenLane { base_nonce: nonce }),
+            [] => _ = plan.notes.insert(Note::NoNode),
+            _ => _ = plan.notes.insert(Note::Unexplained),
         }
         return false;
     }
@@ -185,7 +186,11 @@ fn unseen(view: &View, policy: &Policy, by_chain: u64, plan: &mut Plan) -> bool 
     let (least, most) = (nonces.iter().min(), nonces.iter().max());
     let by_any = by_chain.max(most.copied().unwrap_or(0));
     let by_all = by_chain.max(least.copied().unwrap_or(0));
-    let (any, all) = (is_unseen(by_any), is_unseen(by_all));
+    let hole = hole(view, nonces.iter().max().copied());
+    let (any, all) = (
+        is_unseen(by_any) || hole.is_some(),
+        is_unseen(by_all) || hole.is_some(),
+    );
     let since = view.book.unexplained_since_s;
     if all != since.is_some() {
         plan.push(Step::NoteUnexplained { is_so: all });
@@ -194,7 +199,9 @@ fn unseen(view: &View, policy: &Policy, by_chain: u64, plan: &mut Plan) -> bool 
         plan.notes.insert(Note::Unexplained);
     }
     let over = since.is_some_and(|s| view.book.now_s.saturating_sub(s) >= policy.unexplained_s);
-    if all && over && !is_paused(view) {
+    if let (Some(base_nonce), true) = (hole, over) {
+        plan.push(Step::LowerBase { base_nonce });
+    } else if all && over && !is_paused(view) {
         plan.push(Step::Pause {
             scope: Scope::Lane(view.lane.clone()),
             code: PauseCode::ForeignUse,
@@ -206,6 +213,14 @@ fn unseen(view: &View, policy: &Policy, by_chain: u64, plan: &mut Plan) -> bool 
         });
     }
     !any
+}
+
+/// The account's nonce by all nodes, where it is below the first one that was given out here: a fork took back what the
+/// key had done before, or a node had said too much. Nothing of ours can be mined until that is filled.
+fn hole(view: &View, most: Option<u64>) -> Option<u64> {
+    let base = view.book.base_nonce?;
+    let nonce = most.filter(|n| *n < base && view.chain.own.is_empty())?;
+    Some(nonce.max(base.saturating_sub(u64::from(MOST_IN_FLIGHT))))
 }
 
 /// Writes down where the slots' attempts stand.

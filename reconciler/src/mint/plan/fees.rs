@@ -20,12 +20,13 @@ pub(super) fn estimate(view: &View, policy: &Policy) -> Fee {
     policy.within(middle.unwrap_or_else(last_good))
 }
 
-/// The fee of the next attempt of a slot: a quarter above the estimate, and above the one before in any case. None at the
-/// cap.
+/// The fee of the next attempt of a slot: a quarter above the estimate, and a quarter above the one before, which the
+/// estimate had not helped. None at the cap.
 pub(super) fn raised(view: &View, policy: &Policy, old: Fee, at_least: Option<Fee>) -> Option<Fee> {
     let quarter_above = estimate(view, policy).saturating_mul(5).div_ceil(4);
     let wanted = quarter_above
         .max(at_least.unwrap_or(0))
+        .max(old.saturating_mul(5).div_ceil(4))
         .max(old.saturating_add(1));
     let fee = policy.within(wanted);
     (fee > old).then_some(fee)

@@ -59,6 +59,11 @@ pub enum Step {
         /// The first one.
         base_nonce: u64,
     },
+    /// Begin at a lower nonce.
+    LowerBase {
+        /// The first one.
+        base_nonce: u64,
+    },
     /// Note that nonces are unexplained, or not any more.
     NoteUnexplained {
         /// Are they?

@@ -179,8 +179,9 @@ fn wanted(
         }
         _ => None,
     };
-    let due =
-        wants_noop(view, slot) || at_least.is_some() || (is_head && is_old(view, policy, newest));
+    let due = wants_noop(view, slot)
+        || at_least.is_some()
+        || (is_head && is_old(view, policy, slot, newest));
     if !due {
         return None;
     }
@@ -220,10 +221,16 @@ fn is_pending(view: &View, attempt: &Attempt) -> bool {
         .any(|(_, p)| *p == Presence::Pending)
 }
 
-/// Has it waited long enough, in seconds and by a block at least? A chain that stands still makes nothing dear.
-fn is_old(view: &View, policy: &Policy, newest: &Attempt) -> bool {
-    let waited = view.book.now_s.saturating_sub(newest.signed_s) >= policy.bump_after_s;
-    waited && !newest.sends.is_empty() && view.chain.tip.height > newest.signed_height
+/// Has it waited long enough, in seconds and by a block at least? A chain that stands still makes nothing dear, and what a
+/// fork took out of a block begins to wait anew.
+fn is_old(view: &View, policy: &Policy, slot: &Slot, newest: &Attempt) -> bool {
+    let orphaned = view.intent_of(slot).map_or(0, |i| i.since_s);
+    let since = newest.signed_s.max(orphaned);
+    let waited = view.book.now_s.saturating_sub(since) >= policy.bump_after_s;
+    waited
+        && slot.included.is_none()
+        && !newest.sends.is_empty()
+        && view.chain.tip.height > newest.signed_height
 }
 
 /// Gives slots to intents that wait.

@@ -203,6 +203,30 @@ impl Memory {
         Ok(Wrote::Done(()))
     }
 
+    pub fn lower_base(&mut self, epoch: i64, base: u64) -> Written {
+        if !self.fenced(epoch) {
+            return Ok(Wrote::Lost);
+        }
+        let Some(old) = self.base.filter(|b| base < *b) else {
+            return Ok(Wrote::Stale);
+        };
+        let epoch = self.slots.first().map_or(epoch, |s| s.epoch);
+        let below = (base..old).map(|nonce| Slot {
+            nonce,
+            intent: None,
+            state: SlotState::Reserved,
+            epoch,
+            reserved_s: self.now_s,
+            included: None,
+            left_final: false,
+            attempts: Vec::new(),
+        });
+        let below: Vec<Slot> = below.collect();
+        self.slots.splice(0..0, below);
+        self.base = Some(base);
+        Ok(Wrote::Done(()))
+    }
+
     pub fn upsert_award(
         &mut self,
         epoch: i64,

@@ -271,25 +271,7 @@ impl Run {
             }
         }
         let world = self.world.lock().unwrap();
-        panic!(
-            "not done: intents {:#?}, open slots {:#?}, pauses {:#?}, state nonce {}, next {}, unexplained {:?}",
-            world
-                .db
-                .intents
-                .iter()
-                .filter(|i| !i.state.is_over())
-                .collect::<Vec<_>>(),
-            world
-                .db
-                .slots
-                .iter()
-                .filter(|s| s.state.is_open())
-                .collect::<Vec<_>>(),
-            world.db.pauses,
-            world.chain.state().nonce,
-            world.db.next,
-            world.db.unexplained_s,
-        );
+        panic!("not done: {}", world.story());
     }
 
     fn whole(mut self, moments: u64) -> Seen {
@@ -378,11 +360,12 @@ fn operator(world: &mut World) {
         // Nonces that are final, and that no transaction of ours explains.
         let nonce = world.chain.blocks[last].state.nonce;
         let own = world.chain.own(tip, 0);
-        let unseen = (0..nonce).rfind(|n| own.iter().all(|t| t.nonce != *n));
-        if let Some(unseen) = unseen
-            && world.paused(PauseCode::ForeignUse)
-        {
-            accept(world, unseen);
+        let unseen = (0..nonce).filter(|n| own.iter().all(|t| t.nonce != *n));
+        let unseen: Vec<u64> = unseen.collect();
+        if world.paused(PauseCode::ForeignUse) {
+            for nonce in unseen {
+                accept(world, nonce);
+            }
         }
     }
     let pauses: Vec<(Scope, PauseCode)> = world
@@ -400,17 +383,12 @@ fn operator(world: &mut World) {
     }
 }
 
-/// One nonce that is used by somebody else, unseen by the mirror; those below it that are not given out are adopted or
-/// accepted first, by the order of nonces.
+/// One nonce that is used by somebody else, unseen by the mirror. What is not given out is accepted in order.
 fn accept(world: &mut World, unseen: u64) {
-    let known_below = world.db.next >= unseen;
-    if known_below {
-        let slot = world.db.slot(unseen).map(|s| s.state);
-        match slot {
-            Some(SlotState::Reserved | SlotState::Live) => world.db.accept_slot(unseen),
-            None if world.db.next == unseen => world.db.accept(unseen + 1),
-            _ => {}
-        }
+    match world.db.slot(unseen).map(|s| s.state) {
+        Some(SlotState::Reserved | SlotState::Live) => world.db.accept_slot(unseen),
+        None if world.db.next == unseen => world.db.accept(unseen + 1),
+        _ => {}
     }
 }
 
@@ -456,6 +434,9 @@ fn never_twice_and_in_the_end_once() {
 /// A mistake that others made: after a time-out it signs again, under a new nonce.
 fn reckless(view: &View, policy: &Policy) -> Plan {
     let mut plan = plan::plan(view, policy);
+    // And what it left behind is nobody's.
+    plan.steps
+        .retain(|s| !matches!(s, Step::Sign { award: None, .. }));
     for slot in view
         .book
         .slots
@@ -489,7 +470,8 @@ fn reckless(view: &View, policy: &Policy) -> Plan {
 #[test]
 fn a_planner_that_signs_anew_after_a_time_out_is_caught() {
     // Without the store's rules it mints twice, and this world shows it.
-    let caught = (1..40).any(|seed| {
+    let caught = (1..2_000).find(|seed| {
+        let seed = *seed;
         let run = std::panic::catch_unwind(|| {
             let mut run = Run::new(seed, reckless, true);
             for _ in 0..60 {
@@ -501,7 +483,8 @@ fn a_planner_that_signs_anew_after_a_time_out_is_caught() {
             text.contains("minted twice")
         })
     });
-    assert!(caught, "the planted mistake was not seen");
+    let seed = caught.expect("the planted mistake is seen");
+    println!("seed {seed} shows it");
     // With them, the very same planner never does.
     for seed in 1..40 {
         let mut run = Run::new(seed, reckless, false);

@@ -9,7 +9,7 @@ use super::world::{At, Daemon, Shared, When, World, honest, pass};
 use crate::mint::exec::Pass;
 use crate::mint::policy::Policy;
 use crate::mint::ports::PortError;
-use crate::mint::types::{IntentState, Slot, Verdict};
+use crate::mint::types::{IntentState, OwnTx, Slot};
 
 pub const ANN: &str = "STANN";
 pub const BEN: &str = "STBEN";
@@ -117,13 +117,7 @@ impl Scene {
             }
         }
         let world = self.world();
-        panic!(
-            "never: {what}; intents {:#?}, slots {:#?}, pauses {:#?}, own {:#?}",
-            world.db.intents,
-            world.db.slots,
-            world.db.pauses,
-            world.chain.own(world.chain.tip, 0)
-        );
+        panic!("never: {what}; {}", world.story());
     }
 
     /// Until Ann's transaction is in a mempool.
@@ -173,9 +167,27 @@ impl Scene {
         self.world().state_of(ANN, 1)
     }
 
-    pub fn verdicts(&self) -> Vec<Verdict> {
+    /// What the chain has of the key.
+    pub fn own(&self) -> Vec<OwnTx> {
         let world = self.world();
-        let own = world.chain.own(world.chain.tip, 0);
-        own.into_iter().map(|t| t.inclusion.verdict).collect()
+        world.chain.own(world.chain.tip, 0)
+    }
+
+    pub fn height(&self) -> u32 {
+        let world = self.world();
+        world.chain.blocks[world.chain.tip].height
+    }
+
+    /// How often anything was sent to any node.
+    pub fn sendings(&self) -> usize {
+        self.world().nodes.iter().map(|n| n.submitted.len()).sum()
+    }
+
+    /// The reasons and states through which Ann's intent went.
+    pub fn history(&self) -> Vec<IntentState> {
+        let world = self.world();
+        let id = world.intent_of(ANN, 1).id;
+        let of = world.db.history.iter().filter(|(i, _, _)| *i == id);
+        of.map(|(_, state, _)| *state).collect()
     }
 }

@@ -58,9 +58,15 @@ pub struct World {
     /// Processes that live, by their number.
     pub alive: BTreeMap<u32, bool>,
     /// Lines heard, with how often.
+    /// How often a block of another branch has what the mempools have.
+    pub include_percent: u8,
+    /// At the next call of this name the process sleeps until its lease is another's.
+    pub sleeps_at: Option<&'static str>,
     pub heard: Vec<String>,
     pub deaf: bool,
     pub signatures: u64,
+    /// Signatures by others with the same key.
+    pub hands: u64,
     pub calls: u64,
     pub crashes: u64,
     pub forks: u64,
@@ -113,9 +119,12 @@ impl World {
             crash_per_mille: 0,
             error_per_mille: 0,
             alive: BTreeMap::new(),
+            include_percent: 50,
+            sleeps_at: None,
             heard: Vec::new(),
             deaf: false,
             signatures: 0,
+            hands: 0,
             calls: 0,
             crashes: 0,
             forks: 0,
@@ -197,7 +206,7 @@ impl World {
         };
         self.chain.tip = base;
         while self.chain.blocks[self.chain.tip].height <= height {
-            let txs = if self.rng.percent(50) {
+            let txs = if self.rng.percent(self.include_percent) {
                 self.found(self.chain.tip, 0, 2)
             } else {
                 Vec::new()
@@ -218,12 +227,12 @@ impl World {
 
     /// The key is used by somebody else: straight into a block.
     pub fn foreign(&mut self, does: Does) -> Tx {
-        self.signatures += 1;
+        self.hands += 1;
         let tx = Tx {
             nonce: self.chain.state().nonce,
             fee: 3_000,
             does,
-            salt: 1_000_000 + self.signatures,
+            salt: 1_000_000 + self.hands,
         };
         self.extend(0, vec![tx.clone()]);
         tx
@@ -241,6 +250,39 @@ impl World {
         self.db.pauses.iter().any(|p| p.code == code)
     }
 
+    /// What is not over, short enough to be read.
+    pub fn story(&self) -> String {
+        let mut text = format!(
+            "nonce {} of the chain, next {}, base {:?}, unexplained {:?}\n",
+            self.chain.state().nonce,
+            self.db.next,
+            self.db.base,
+            self.db.unexplained_s
+        );
+        for pause in &self.db.pauses {
+            text += &format!("pause {:?}: {}\n", pause.code, pause.detail);
+        }
+        for intent in self.db.intents.iter().filter(|i| !i.state.is_over()) {
+            let (award, state) = (&intent.award, intent.state);
+            text += &format!(
+                "intent {} {} {} {state} {:?} cancel {:?}\n",
+                intent.id, award.recipient, award.kind, intent.reason, intent.cancel
+            );
+        }
+        for slot in self.db.slots.iter().filter(|s| s.state.is_open()) {
+            text += &format!("slot {} {:?} {:?}\n", slot.nonce, slot.state, slot.intent);
+            for attempt in &slot.attempts {
+                let last: Vec<_> = attempt.sends.iter().rev().take(3).collect();
+                text += &format!("  {:?} {} {last:?}\n", attempt.payload, attempt.fee);
+            }
+        }
+        for own in self.chain.own(self.chain.tip, 0) {
+            let seen = &own.inclusion;
+            text += &format!("own {} {:?} {:?}\n", own.nonce, own.meaning, seen.verdict);
+        }
+        text
+    }
+
     /// The one intent of a user and kind.
     pub fn intent_of(&self, user: &str, kind: u64) -> &crate::mint::types::Intent {
         let mut of = self.db.intents.iter();
@@ -248,8 +290,11 @@ impl World {
             .unwrap_or_else(|| panic!("no award of {user} and {kind}"))
     }
 
+    /// Where it stands; as if it were to be approved, while there is none.
     pub fn state_of(&self, user: &str, kind: u64) -> IntentState {
-        self.intent_of(user, kind).state
+        let mut of = self.db.intents.iter();
+        of.find(|i| i.award.recipient == user && i.award.kind == kind)
+            .map_or(IntentState::Eligible, |i| i.state)
     }
 }
 
@@ -321,6 +366,11 @@ impl Hand {
             return Err(failed("a dead process"));
         }
         world.calls += 1;
+        if world.sleeps_at == Some(call) && when == When::Before {
+            world.sleeps_at = None;
+            world.db.now_s += 100;
+            world.db.lease("somebody else", 90);
+        }
         let mut dies = world.crash_per_mille > 0 && world.rng.below(1000) < world.crash_per_mille;
         let mut errs = world.error_per_mille > 0 && world.rng.below(1000) < world.error_per_mille;
         if let Some(at) = world.at
@@ -371,6 +421,10 @@ impl Store for Hand {
 
     async fn open_lane(&self, _: &LaneId, epoch: i64, base: u64) -> Result<Wrote, PortError> {
         self.call("open_lane", |w| w.db.open_lane(epoch, base))?
+    }
+
+    async fn lower_base(&self, _: &LaneId, epoch: i64, base: u64) -> Result<Wrote, PortError> {
+        self.call("lower_base", |w| w.db.lower_base(epoch, base))?
     }
 
     async fn upsert_award(
