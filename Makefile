@@ -105,6 +105,10 @@ openapi: ## Write docs/openapi.json from the code
 api-client: ## Make the API's TypeScript types and check a sample with them (needs node 20 and npm)
 	@scripts/api-client
 
+.PHONY: mint-parity
+mint-parity: ## Compare the minter's transactions with those of @stacks/transactions (needs node 20 and npm)
+	@scripts/mint-parity $(ARGS)
+
 .PHONY: ci
 ci: ## Run what CI runs
 	bash .ci/run

@@ -83,6 +83,8 @@ enum Command {
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
     Breaks(commands::breaks::BreaksArgs),
+    /// Badges that this service mints: list, show and decide them, pause it, and keep its key.
+    Mints(commands::mints::MintsArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),
     /// Make a recording of an invented chain, for tests and benchmarks.
@@ -105,6 +107,7 @@ impl Command {
     fn tells(&self) -> bool {
         match self {
             Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Mints(args) => args.tells(),
             Self::Verify(args) => args.deep,
             _ => false,
         }
@@ -171,6 +174,12 @@ pub struct DialArgs {
     /// Percentage of payloads that are held back until a restart, or for 40 payloads.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     pub lost: u8,
+    /// Leave the key of the role `minter`, and most badges, to somebody outside.
+    #[arg(long)]
+    pub minter_apart: bool,
+    /// What the RPC does wrong.
+    #[command(flatten)]
+    pub faults: crate::commands::devnet::FaultArgs,
 }
 
 #[cfg(feature = "devnet")]
@@ -193,6 +202,8 @@ impl DialArgs {
             doubled_percent: self.doubled,
             late_by: self.late,
             lost_percent: self.lost,
+            minter_apart: self.minter_apart,
+            faults: self.faults.faults(),
             ..crate::devnet::Dials::default()
         };
         dials.check()?;
@@ -411,6 +422,7 @@ async fn dispatch(
         Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
+        Command::Mints(args) => commands::mints::mints(config, &args, cancel).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await

@@ -23,6 +23,7 @@ pub mod verify;
 pub mod reindex;
 pub mod explain;
 pub mod metrics;
+mod mint_metrics;
 mod reconcile_metrics;
 pub mod retry;
 pub mod watch_metrics;

@@ -14,6 +14,7 @@ use prometheus::{
 
 use crate::api::metrics::ApiMetrics;
 use crate::api::stream::metrics::StreamMetrics;
+use crate::mint_metrics::MintMetrics;
 use crate::reconcile_metrics::ReconcileMetrics;
 use crate::source::metrics::SourceMetrics;
 use crate::store::inbox::Source;
@@ -138,6 +139,8 @@ pub struct Metrics {
     pub api: ApiMetrics,
     /// Of what is looked at every few seconds.
     pub watch: WatchMetrics,
+    /// Badges that are minted.
+    pub mints: MintMetrics,
     stage_now: Mutex<(Stage, Instant)>,
     last_received_unix: AtomicI64,
 }
@@ -334,6 +337,7 @@ impl Metrics {
             reconcile: ReconcileMetrics::new(&registry)?,
             api: ApiMetrics::new(&registry)?,
             watch: WatchMetrics::new(&registry)?,
+            mints: MintMetrics::new(&registry)?,
             stage_now: Mutex::new((Stage::Idle, Instant::now())),
             last_received_unix: AtomicI64::new(0),
             registry,

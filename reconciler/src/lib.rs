@@ -10,6 +10,7 @@ pub mod breaks;
 pub mod engine;
 pub mod evidence;
 pub mod ledger;
+pub mod mint;
 pub mod platform;
 pub mod rule;
 pub mod rules;

@@ -1,11 +1,46 @@
 //! `stxworx devnet`: the devnet alone.
 
+use clap::Args;
 use stxworx_clarity::market::{Actor, Marketplace};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{CommandError, DevnetArgs, Outcome};
-use crate::devnet::Devnet;
+use crate::devnet::{Devnet, RpcFaults};
 use crate::post::ObserverUrl;
+
+/// What a devnet's RPC does wrong.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Faults of the devnet's RPC")]
+pub struct FaultArgs {
+    /// Percentage of transactions that are answered with 200 and not stored.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub rpc_swallowed: u8,
+    /// Percentage of transactions that are answered with 200 and forgotten at the next block.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub rpc_lost: u8,
+    /// Percentage of transactions that are stored and not answered.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub rpc_unanswered: u8,
+    /// Percentage of transactions that are answered with 500; half of them are stored.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub rpc_failed: u8,
+    /// Percentage of fees that are estimated as nothing, as more than anybody has, or not at all.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub rpc_absurd_fees: u8,
+}
+
+impl FaultArgs {
+    /// As a devnet takes them.
+    pub(crate) fn faults(&self) -> RpcFaults {
+        RpcFaults {
+            swallowed_percent: self.rpc_swallowed,
+            lost_percent: self.rpc_lost,
+            unanswered_percent: self.rpc_unanswered,
+            failed_percent: self.rpc_failed,
+            absurd_fees_percent: self.rpc_absurd_fees,
+        }
+    }
+}
 
 /// Runs the devnet until it is cancelled or its time is over.
 ///

@@ -54,8 +54,14 @@ enum ChainError {
 /// What shapes blocks: some of the dials, and the contracts. Speed and faults of delivery do not.
 fn shape(dials: &Dials) -> String {
     let sources: String = SOURCES.iter().map(|(_, source)| *source).collect();
+    // Without it, the words are those of mirrors that were kept before it was there.
+    let apart = if dials.minter_apart {
+        " --minter-apart"
+    } else {
+        ""
+    };
     format!(
-        "--seed {} --transactions {} --fork-every {} --fork-depth {} --burn-reorg-every {}, contracts {}",
+        "--seed {} --transactions {} --fork-every {} --fork-depth {} --burn-reorg-every {}{apart}, contracts {}",
         dials.seed,
         dials.transactions,
         dials.fork_every,
@@ -162,12 +168,14 @@ pub(super) async fn start_devnet(
         ..dials
     };
     let producing = cancel.child_token();
-    let mut devnet = Devnet::start(
+    // With the mirror in its folder: the two belong together.
+    let journal = config.data_dir.join("devnet.journal");
+    let mut devnet = Devnet::start_with(
         dials,
         bind,
         vec![observer],
-        cancel.clone(),
-        producing.clone(),
+        (cancel.clone(), producing.clone()),
+        config.database_url.is_none().then_some(journal.as_path()),
     )
     .await
     .map_err(CommandError::other)?;

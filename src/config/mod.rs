@@ -5,6 +5,7 @@
 
 mod api;
 mod load;
+pub mod mint;
 pub mod platform;
 mod settings;
 #[cfg(test)]
@@ -118,6 +119,8 @@ pub struct Config {
     pub ledger_fee_payers: Vec<String>,
     /// The platform that is compared; none for no reconciliation. Holds a secret.
     pub platform: Option<platform::PlatformConfig>,
+    /// How badges are minted.
+    pub mint: mint::MintConfig,
     /// Filter of log lines.
     pub log_level: String,
     /// How log lines look.
@@ -244,6 +247,7 @@ impl Config {
             finality_burn_blocks,
             ledger_fee_payers: fee_payers(&values)?,
             platform: platform::read(&values, finality_burn_blocks)?,
+            mint: mint::read(&values)?,
             log_level: values.text("log.level")?,
             log_format: match values.text("log.format")?.as_str() {
                 "pretty" => LogFormat::Pretty,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::mint::MINT;
+
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -40,7 +42,7 @@ impl Setting {
     }
 }
 
-const fn setting(
+pub(super) const fn setting(
     key: &'static str,
     kind: Kind,
     default: &'static str,
@@ -56,7 +58,24 @@ const fn setting(
 }
 
 /// Every setting, in the order of the example file.
-pub const SETTINGS: &[Setting] = &[
+pub const SETTINGS: &[Setting] = &joined();
+
+/// The settings of this file, then those of the mints.
+const fn joined() -> [Setting; FIRST.len() + MINT.len()] {
+    let mut all = [FIRST[0]; FIRST.len() + MINT.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < FIRST.len() {
+            FIRST[at]
+        } else {
+            MINT[at - FIRST.len()]
+        };
+        at += 1;
+    }
+    all
+}
+
+const FIRST: &[Setting] = &[
     setting(
         "network",
         Kind::Text,

@@ -11,6 +11,7 @@ mod live;
 mod reconciler;
 mod serve;
 mod watch;
+pub mod signer;
 pub mod sources;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::RpcFaults;
+
 /// How a devnet behaves. The same dials make the same blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dials {
@@ -29,6 +31,10 @@ pub struct Dials {
     pub lost_percent: u8,
     /// Up to this height blocks are made without a pause: a mirror that was kept waits there.
     pub hurry_to: u32,
+    /// Somebody outside has the key of the role `minter`, and most badges are left to it.
+    pub minter_apart: bool,
+    /// What the RPC does wrong.
+    pub faults: RpcFaults,
 }
 
 impl Default for Dials {
@@ -46,6 +52,8 @@ impl Default for Dials {
             late_by: 0,
             lost_percent: 0,
             hurry_to: 0,
+            minter_apart: false,
+            faults: RpcFaults::default(),
         }
     }
 }
@@ -90,10 +98,11 @@ impl Dials {
     /// # Errors
     /// When they make no chain.
     pub fn check(&self) -> Result<(), DialsError> {
-        for (name, given) in [
+        let delivery = [
             ("--doubled", self.doubled_percent),
             ("--lost", self.lost_percent),
-        ] {
+        ];
+        for (name, given) in delivery.into_iter().chain(self.faults.named()) {
             if given > 100 {
                 return Err(DialsError::Percent { name, given });
             }

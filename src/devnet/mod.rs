@@ -7,6 +7,8 @@
 pub mod api;
 pub mod backend;
 mod dials;
+mod faults;
+mod gate;
 mod producer;
 mod queue;
 pub mod rpc;
@@ -14,6 +16,7 @@ pub mod rpc;
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stxworx_clarity::market::Marketplace;
@@ -22,9 +25,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use faults::Faults;
+use gate::Gate;
+
 use crate::post::{ObserverUrl, Order, PostError, PostOptions, post};
 
 pub use dials::{Dials, DialsError};
+pub use faults::RpcFaults;
 pub use producer::{Produced, Progress};
 
 /// Why a devnet does not run.
@@ -40,6 +47,17 @@ pub enum DevnetError {
     Bind {
         /// Where.
         address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The journal of what came from outside.
+    #[error(
+        "the devnet's journal {} cannot be used; remove the folder with its mirror (`make clean-data`), which belong together",
+        path.display()
+    )]
+    Journal {
+        /// Which.
+        path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
     },
@@ -102,6 +120,22 @@ impl Devnet {
         cancel: CancellationToken,
         producing: CancellationToken,
     ) -> Result<Self, DevnetError> {
+        Self::start_with(dials, bind, observers, (cancel, producing), None).await
+    }
+
+    /// The same, with a journal of the transactions that come from outside: a devnet with the same dials and the same
+    /// journal is the same chain.
+    ///
+    /// # Errors
+    /// When the port is taken, the journal cannot be read, or the chain does not begin.
+    pub async fn start_with(
+        dials: Dials,
+        bind: SocketAddr,
+        observers: Vec<ObserverUrl>,
+        (cancel, producing): (CancellationToken, CancellationToken),
+        journal: Option<&Path>,
+    ) -> Result<Self, DevnetError> {
+        let gate = Arc::new(Gate::new(journal, dials.hurry_to)?);
         let listener = TcpListener::bind(bind)
             .await
             .map_err(|source| DevnetError::Bind {
@@ -112,7 +146,10 @@ impl Devnet {
             address: bind,
             source,
         })?;
-        let market = Marketplace::new(dials.seed);
+        let mut market = Marketplace::new(dials.seed);
+        if dials.minter_apart {
+            market = market.with_the_minter_apart();
+        }
         let config = SimnetConfig {
             seed: dials.seed,
             genesis: market.genesis(),
@@ -148,6 +185,7 @@ impl Devnet {
         let ended = producer::start(producer::Producer {
             chain: chain.clone(),
             market,
+            gate: Arc::clone(&gate),
             dials,
             queues,
             progress: progress.clone(),
@@ -164,7 +202,10 @@ impl Devnet {
             }
         });
         let api = api::Api::new(chain.clone());
-        let router = rpc::router(chain.clone()).merge(api.clone().router());
+        let faults = Arc::new(Faults::new(dials.faults, dials.seed));
+        let router = rpc::router(chain.clone())
+            .layer(axum::Extension(rpc::Door { gate, faults }))
+            .merge(api.clone().router());
         let stop = cancel.clone();
         tasks.spawn(async move {
             api.refresh(stop).await;

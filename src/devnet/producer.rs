@@ -11,6 +11,7 @@ use stxworx_clarity::simnet::{SealedBlock, Simnet, SimnetError, new_mempool_tx_p
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use super::queue::Said;
 use super::{Dials, SharedChain};
 use crate::recording::Entry;
@@ -72,6 +73,7 @@ fn count(counter: &AtomicU64, by: usize) {
 pub(super) struct Producer {
     pub chain: SharedChain,
     pub market: Marketplace,
+    pub gate: Arc<Gate>,
     pub dials: Dials,
     pub queues: Vec<SyncSender<Said>>,
     pub progress: Progress,
@@ -122,6 +124,10 @@ impl Producer {
         let chain = self.chain.clone();
         let mut chain = chain.lock();
         let mut told = Vec::new();
+        let sent = self.gate.begin_turn(&mut chain);
+        if !sent.is_empty() {
+            told.push(("/new_mempool_tx", new_mempool_tx_payload(&sent)));
+        }
         *grown += 1;
         let jump = self.market.patience(&chain);
         let height = chain.tip().header.height;
@@ -135,6 +141,7 @@ impl Producer {
         } else {
             self.block(&mut chain, &mut told)?;
         }
+        self.gate.end_turn(&chain);
         Ok(told)
     }
 

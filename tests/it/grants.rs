@@ -58,7 +58,13 @@ fn the_reader_reads_everything_but_raw_payloads() {
         let db = filled().await;
         for relation in relations(&db, "'r', 'v'").await {
             let statement = format!("select * from {relation}");
-            let hidden = ["inbox", "inbox_chunk", "webhook", "webhook_secret"];
+            let hidden = [
+                "inbox",
+                "inbox_chunk",
+                "webhook",
+                "webhook_secret",
+                "tx_attempt",
+            ];
             if hidden.contains(&relation.as_str()) {
                 assert_denied(&db, "stxworx_reader", &statement).await;
             } else {

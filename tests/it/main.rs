@@ -30,7 +30,11 @@ mod grants;
 mod large;
 #[cfg(feature = "devnet")]
 mod ledger;
+#[cfg(feature = "devnet")]
+mod mint;
 mod metrics;
+#[cfg(feature = "devnet")]
+mod mint_tx;
 mod sync;
 mod migrations;
 mod provenance;

@@ -67,11 +67,11 @@ impl Marketplace {
                 out,
             );
         }
-        self.badge(chain, &actor, out);
+        self.badge(chain, &actor, number, out);
     }
 
     /// The first badge that was earned and is not held; sometimes one that was not earned.
-    fn badge(&mut self, chain: &mut Simnet, actor: &Actor, out: &mut Vec<Vec<u8>>) {
+    fn badge(&mut self, chain: &mut Simnet, actor: &Actor, number: u64, out: &mut Vec<Vec<u8>>) {
         let who = actor.principal();
         let view = View::new(chain, &self.contracts);
         let (completed, sum, count) = view.stats(&who);
@@ -93,6 +93,9 @@ impl Marketplace {
             None => return,
         };
         if self.rng.percent(50) {
+            if self.minter_apart {
+                return;
+            }
             let minter = Actor::of("minter");
             let arguments = [Value::Principal(who), uint(kind)];
             self.send(
@@ -102,7 +105,7 @@ impl Marketplace {
                 None,
                 out,
             );
-        } else {
+        } else if !self.minter_apart || number.is_multiple_of(4) {
             self.send(
                 chain,
                 actor,

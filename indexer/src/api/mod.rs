@@ -5,6 +5,7 @@
 //! with `409 fork_changed`, so that no client ever joins pages of two forks.
 
 pub mod access;
+mod art;
 mod cursor;
 mod error;
 mod forms;

@@ -369,6 +369,13 @@ impl Reader {
         (headers, page).into_response()
     }
 
+    /// Answers with text of another kind than JSON.
+    pub fn send(self, content_type: &'static str, body: String) -> Response {
+        let mut headers = self.headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        (headers, body).into_response()
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let caching = if self.etag.is_some() {

@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod keys;
 pub mod load;
 pub mod lease;
+pub mod mint;
 pub mod ledger;
 pub mod webhook;
 pub mod watch;

@@ -24,6 +24,7 @@ use stxworx_clarity::simnet::{BlockId, Simnet, SimnetError};
 
 use super::SharedChain;
 pub use replay::AUTH_TOKEN;
+pub(super) use transactions::Door;
 
 /// Largest body: a transaction of 2 MiB in hexadecimal digits, and what is around it.
 const BODY_LIMIT: usize = 5 * 1024 * 1024;

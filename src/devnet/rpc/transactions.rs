@@ -1,5 +1,9 @@
 //! Sending transactions, and what they cost.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,6 +14,8 @@ use stxworx_clarity::codec::sha512_256;
 use stxworx_clarity::simnet::{Rejection, TxId};
 
 use super::super::SharedChain;
+use super::super::faults::{Faults, FeeFault, SubmitFault};
+use super::super::gate::Gate;
 use super::{Answer, Refused, bad, digits, missing, with_chain};
 
 #[derive(Debug, Deserialize)]
@@ -36,8 +42,20 @@ fn raw(headers: &HeaderMap, body: &Bytes) -> Result<Vec<u8>, Refused> {
     }
 }
 
+/// What stands before the mempool of a devnet that runs: the journal, and the faults that it was asked for. A chain that
+/// is driven by hand has neither.
+#[derive(Clone)]
+pub(in crate::devnet) struct Door {
+    pub gate: Arc<Gate>,
+    pub faults: Arc<Faults>,
+}
+
+/// How long a client waits that gets no answer; most give up before.
+const SILENCE: Duration = Duration::from_secs(5);
+
 pub(super) async fn submit(
     State(chain): State<SharedChain>,
+    door: Option<Extension<Door>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -46,7 +64,43 @@ pub(super) async fn submit(
         Err(refused) => return refused.into_response(),
     };
     let txid = sha512_256(&bytes);
-    let outcome = with_chain(chain, move |chain| Ok(chain.submit(&bytes))).await;
+    let Some(Extension(door)) = door else {
+        let outcome = with_chain(chain, move |chain| Ok(chain.submit(&bytes))).await;
+        return answer(outcome, &txid);
+    };
+    let fault = door.faults.of_submit();
+    match fault {
+        SubmitFault::FailedBefore => return failed(),
+        SubmitFault::Swallowed => return axum::Json(hex::encode(txid)).into_response(),
+        SubmitFault::Lost => {
+            let tip = chain.lock().tip().header.id;
+            door.faults.lose(txid, tip, bytes);
+            return axum::Json(hex::encode(txid)).into_response();
+        }
+        SubmitFault::None | SubmitFault::Unanswered | SubmitFault::FailedAfter => {}
+    }
+    let gate = door.gate;
+    let outcome = with_chain(chain, move |chain| {
+        gate.submit(chain, &bytes)
+            .map_err(|closed| Refused(StatusCode::SERVICE_UNAVAILABLE, closed.to_string()))
+    })
+    .await;
+    match fault {
+        SubmitFault::FailedAfter => failed(),
+        SubmitFault::Unanswered => {
+            tokio::time::sleep(SILENCE).await;
+            Refused(StatusCode::GATEWAY_TIMEOUT, "no answer".to_owned()).into_response()
+        }
+        _ => answer(outcome, &txid),
+    }
+}
+
+fn failed() -> Response {
+    let text = "internal error, as it was asked for".to_owned();
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+fn answer(outcome: Result<Result<TxId, Rejection>, Refused>, txid: &TxId) -> Response {
     match outcome {
         Ok(Ok(txid)) => axum::Json(hex::encode(txid)).into_response(),
         Ok(Err(Rejection::Deserialization(message))) => {
@@ -54,7 +108,7 @@ pub(super) async fn submit(
         }
         Ok(Err(rejection)) => (
             StatusCode::BAD_REQUEST,
-            axum::Json(rejection.to_json(Some(&txid))),
+            axum::Json(rejection.to_json(Some(txid))),
         )
             .into_response(),
         Err(refused) => refused.into_response(),
@@ -63,6 +117,7 @@ pub(super) async fn submit(
 
 pub(super) async fn unconfirmed(
     State(chain): State<SharedChain>,
+    door: Option<Extension<Door>>,
     Path(txid): Path<String>,
 ) -> Answer {
     let id = TxId::try_from(digits(&txid)?).map_err(|_| {
@@ -71,11 +126,17 @@ pub(super) async fn unconfirmed(
         ))
     })?;
     with_chain(chain, move |chain| {
+        let lost = || {
+            let Extension(door) = door?;
+            door.faults.seen(&id, &chain.tip().header.id)
+        };
         let waiting = chain
             .waiting_transaction(&id)
+            .map(|waiting| waiting.encode())
+            .or_else(lost)
             .ok_or_else(|| missing("No such transaction in the mempool"))?;
         Ok(axum::Json(
-            json!({ "tx": hex::encode(waiting.encode()), "status": "Mempool" }),
+            json!({ "tx": hex::encode(waiting), "status": "Mempool" }),
         ))
     })
     .await
@@ -101,7 +162,8 @@ struct FeeQuestion {
 }
 
 /// Costs are not counted here, so that an estimate follows from the length alone.
-pub(super) async fn fee(body: Bytes) -> Answer {
+pub(super) async fn fee(door: Option<Extension<Door>>, body: Bytes) -> Answer {
+    let fault = door.map_or(FeeFault::None, |Extension(door)| door.faults.of_fee());
     let question: FeeQuestion = serde_json::from_slice(&body)
         .map_err(|e| bad(format!("the body is not {{transaction_payload}}: {e}")))?;
     let payload = digits(&question.transaction_payload)?;
@@ -110,8 +172,15 @@ pub(super) async fn fee(body: Bytes) -> Answer {
         .unwrap_or(0)
         .max(u64::try_from(payload.len()).unwrap_or(u64::MAX))
         .saturating_add(180);
+    let factor = match fault {
+        FeeFault::None => 1,
+        FeeFault::Zero => 0,
+        FeeFault::Endless => 1_000_000_000_000,
+        FeeFault::Failed => return Err(bad("{\"reason\":\"NoEstimateAvailable\"}")),
+    };
     let estimations: Vec<_> = [1, 2, 4]
-        .map(|rate: u64| json!({ "fee_rate": rate, "fee": length.saturating_mul(rate) }))
+        .map(|rate: u64| rate * factor)
+        .map(|rate| json!({ "fee_rate": rate, "fee": length.saturating_mul(rate) }))
         .into();
     Ok(axum::Json(json!({
         "estimated_cost": { "read_count": 0, "read_length": 0, "runtime": 0, "write_count": 0, "write_length": 0 },

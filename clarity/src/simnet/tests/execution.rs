@@ -243,3 +243,31 @@ fn fees_of(block: &SealedBlock) -> u128 {
         .map(|r| u128::from(r.transaction.fee()))
         .sum()
 }
+
+/// A wallet's transfers are in Deny mode, and have no conditions: the chain allows none.
+#[test]
+fn a_transfer_is_not_held_against_its_mode() {
+    let mut chain = funded(&["client-1", "freelancer-1"]);
+    chain.burn(1);
+    let to = Actor::of("freelancer-1").principal();
+    let payload = Payload::TokenTransfer {
+        recipient: to.clone(),
+        amount: 5,
+        memo: [0; 34],
+    };
+    let txid = send(
+        &mut chain,
+        &client(),
+        payload,
+        Conditions::Exactly(Vec::new()),
+    );
+    let block = chain.mine(10).expect("a block");
+    let receipt = block
+        .receipts
+        .iter()
+        .find(|r| r.transaction.txid() == txid)
+        .expect("its receipt");
+    assert_eq!(receipt.status, TxStatus::Success, "{:?}", receipt.vm_error);
+    let account = chain.account(&block.header.id, &to).expect("an account");
+    assert_eq!(account.balance, MILLION_STX + 5);
+}

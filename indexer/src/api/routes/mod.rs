@@ -12,6 +12,7 @@ pub(super) mod events;
 mod health;
 mod keys;
 mod market;
+mod mints;
 mod projections;
 mod reorgs;
 mod status;
@@ -64,6 +65,10 @@ fn marketplace() -> OpenApiRouter<ApiState> {
         .routes(routes!(market::badges::list))
         .routes(routes!(market::badges::badge))
         .routes(routes!(market::eligibility::of_user))
+        .routes(routes!(market::metadata::metadata))
+        .routes(routes!(market::metadata::image))
+        .routes(routes!(mints::list))
+        .routes(routes!(mints::one))
         .routes(routes!(market::leaderboards::board))
         .routes(routes!(market::leaderboards::proof))
         .routes(routes!(market::governance::actions))

@@ -6,6 +6,7 @@ mod breaks;
 mod console;
 mod frame;
 mod market;
+mod mints;
 mod pages;
 mod schema;
 

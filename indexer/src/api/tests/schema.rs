@@ -9,7 +9,7 @@ use crate::api::access::Role;
 use crate::project::market::testing::contract;
 
 /// All routes, so that none appears or vanishes unnoticed.
-const PATHS: [&str; 54] = [
+const PATHS: [&str; 58] = [
     "/console",
     "/console/{file}",
     "/docs",
@@ -19,6 +19,8 @@ const PATHS: [&str; 54] = [
     "/v1/assets",
     "/v1/audit-log",
     "/v1/badges",
+    "/v1/badges/images/{file}",
+    "/v1/badges/metadata/{file}",
     "/v1/badges/{id}",
     "/v1/badges/{principal}/eligibility",
     "/v1/blocks",
@@ -38,6 +40,8 @@ const PATHS: [&str; 54] = [
     "/v1/keys",
     "/v1/leaderboards/{board}",
     "/v1/leaderboards/{board}/proof",
+    "/v1/mints",
+    "/v1/mints/{id}",
     "/v1/openapi.json",
     "/v1/profiles",
     "/v1/profiles/{principal}",
@@ -95,8 +99,15 @@ fn concrete(path: &str) -> String {
     } else {
         "1"
     };
+    let file = if path.contains("/images/") {
+        "1.svg"
+    } else if path.starts_with("/console/") {
+        "main.js"
+    } else {
+        "1.json"
+    };
     path.replace("{id}", id)
-        .replace("{file}", "main.js")
+        .replace("{file}", file)
         .replace("{txid}", &hash("txa5.0"))
         .replace("{name}", "contract_cursor")
         .replace("{entity}", CONTRACT)
@@ -128,6 +139,9 @@ fn example(path: &str, parameter: &str) -> String {
     match (path, parameter) {
         (_, "limit") => "2".to_owned(),
         ("/v1/breaks", "state") => "open".to_owned(),
+        ("/v1/mints", "state") => "held".to_owned(),
+        ("/v1/mints", "recipient") => who(2),
+        ("/v1/mints", "contract") => deployed("badges"),
         ("/v1/breaks", "severity") => "low".to_owned(),
         ("/v1/breaks", "fault") => "platform".to_owned(),
         (_, "at_time" | "opened_from" | "opened_to") => "1700000004".to_owned(),
@@ -376,6 +390,7 @@ async fn every_documented_path_answers_in_its_shape() {
              (select b.height, b.index_block_hash from mirror m join block b on b.id = m.tip_block_id)",
     )
     .await;
+    super::mints::minted(&bed).await;
     let document = document();
     let router = known_as(&bed.router, Role::Admin);
     for path in PATHS {

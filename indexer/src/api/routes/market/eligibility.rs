@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use stxworx_clarity::events::badges::BadgesEvent;
 use stxworx_clarity::events::data::DataEvent;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use crate::api::params::{self, AtBlockParams, MAX_LIMIT, Params};
 use crate::api::reader::Reader;
 use crate::api::state::ApiState;
 use crate::api::view::Answer;
+use crate::store::mint::look::{self, StandingRow};
 use crate::store::read::market::{PROFILES, ProfileState, SETTINGS, SettingState};
 use crate::store::read::people::{self, HeldBadge};
 use crate::store::read::projection::{self, EntityFilter};
@@ -22,11 +24,11 @@ use crate::store::read::projection::{self, EntityFilter};
 /// A kind, as the contract has it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct KindTerms {
-    kind: String,
+    pub(super) kind: String,
     pub(super) name: String,
-    projects: String,
-    rating: String,
-    needs_x: bool,
+    pub(super) projects: String,
+    pub(super) rating: String,
+    pub(super) needs_x: bool,
 }
 
 /// Where a user stands with a kind.
@@ -70,8 +72,21 @@ struct EligibilityView {
     standing: BadgeStanding,
     /// The badge, when the user has it.
     badge: Option<u64>,
+    /// Where this service is with minting it, now; null when it is not at it.
+    mint: Option<MintStanding>,
     /// What the contract asks for. What a kind does not ask for is not here.
     requirements: Vec<Requirement>,
+}
+
+/// Where a mint stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct MintStanding {
+    /// Its number; see /v1/mints.
+    id: i64,
+    /// Its state.
+    state: String,
+    /// Why, in a word.
+    reason: Option<String>,
 }
 
 /// A user, and every kind of badge.
@@ -148,6 +163,7 @@ fn eligibility(
     terms: &KindTerms,
     profile: &ProfileState,
     had: &[HeldBadge],
+    mints: &[StandingRow],
     burn_height: u32,
 ) -> Result<EligibilityView, ApiError> {
     let requirements = requirements(terms, profile, burn_height)?;
@@ -167,8 +183,28 @@ fn eligibility(
         name: terms.name.clone(),
         standing,
         badge: held.map(|badge| badge.id.0),
+        mint: mints
+            .iter()
+            .find(|mint| mint.kind == terms.kind)
+            .map(|mint| MintStanding {
+                id: mint.id,
+                state: mint.state.clone(),
+                reason: mint.reason.clone(),
+            }),
         requirements,
     })
+}
+
+/// What the tag of an answer says of mints.
+fn tag(mints: &[StandingRow]) -> String {
+    let mut hash = Sha256::new();
+    for mint in mints {
+        let reason = mint.reason.as_deref().unwrap_or_default();
+        hash.update(format!("{} {} {reason}\n", mint.id, mint.state));
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let short = digest.get(..4).unwrap_or_default();
+    format!("-m{}", hex::encode(short))
 }
 
 /// The kinds of a badges' contract on the block where the reader stands, by number; at most 200.
@@ -214,7 +250,7 @@ pub(in crate::api::routes) async fn of_user(
     params.allow(&[&["contract"], params::AT_BLOCK])?;
     let user = principal("principal", &user)?;
     let contract = contract_of(&params, BadgesEvent::CONTRACT)?;
-    let mut reader = Reader::open(&state, &params).await?;
+    let mut reader = Reader::open_untagged(&state, &params).await?;
     reader.stand_at(&params).await?;
     let missing = || ApiError::not_found("there is no badges' contract at this block");
     let contract = deployment(&mut reader, contract, BadgesEvent::CONTRACT)
@@ -229,10 +265,16 @@ pub(in crate::api::routes) async fn of_user(
     let kinds = kinds(&mut reader, &contract).await?;
     let at = reader.bound();
     let had = people::badges_had(reader.connection(), &contract, &user, at).await?;
+    let users = std::slice::from_ref(&user);
+    let mints = look::standings(reader.connection(), &contract, users)
+        .await
+        .map_err(ApiError::from)?;
+    // Mints move without the tip.
+    reader.tag(&params, &tag(&mints))?;
     let burn_height = reader.burn_now();
     let kinds: Result<Vec<_>, _> = kinds
         .values()
-        .map(|terms| eligibility(terms, &profile, &had, burn_height))
+        .map(|terms| eligibility(terms, &profile, &had, &mints, burn_height))
         .collect();
     Ok(reader.answer(EligibilityOfUser {
         user,

@@ -5,6 +5,7 @@ pub(super) mod eligibility;
 pub(super) mod fees;
 pub(super) mod governance;
 pub(super) mod leaderboards;
+pub(super) mod metadata;
 pub(super) mod milestones;
 pub(super) mod money;
 pub(super) mod people;
@@ -198,7 +199,7 @@ fn principal(name: &str, given: &str) -> Result<String, ApiError> {
 }
 
 /// A filter that is a principal.
-fn principal_filter(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
+pub(super) fn principal_filter(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
     params
         .get(name)
         .map(|given| principal(name, given))
