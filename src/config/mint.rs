@@ -7,6 +7,7 @@ use stxworx_reconciler::mint::policy::{MOST_IN_FLIGHT, Policy};
 
 use super::ConfigError;
 use super::load::Values;
+use super::mint_key::KeyAccess;
 use super::settings::{Kind, Setting, setting};
 
 /// Where the key is. It is read by the process with the role `minter` alone.
@@ -29,6 +30,8 @@ pub struct MintConfig {
     pub badges: Option<String>,
     /// Nodes that are asked and sent to, in this order.
     pub node_urls: Vec<String>,
+    /// What opens the key. Holds a secret.
+    pub access: KeyAccess,
     policy: Policy,
 }
 
@@ -189,6 +192,7 @@ pub(super) fn read(values: &Values) -> Result<MintConfig, ConfigError> {
         key: key(values)?,
         badges: Some(badges).filter(|id| !id.is_empty()),
         node_urls,
+        access: super::mint_key::read(values)?,
         policy,
     })
 }

@@ -7,6 +7,7 @@
 mod database;
 mod listen;
 mod live;
+pub mod mint_parts;
 mod reconciler;
 mod serve;
 pub mod signer;
