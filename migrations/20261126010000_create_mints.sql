@@ -65,7 +65,7 @@ create table mint_lane (
 comment on table mint_lane is 'A key that mints at a contract, its nonces, and who holds it: reserving and signing name the epoch of the lease.';
 comment on column mint_lane.sender is 'Address of the key.';
 comment on column mint_lane.contract is 'The badges'' contract that it mints at.';
-comment on column mint_lane.base_nonce is 'First nonce that is accounted for here: every one from it on has a slot. Null until it is known.';
+comment on column mint_lane.base_nonce is 'First nonce that is accounted for here: every one from it on has a slot. Null until it is known; it may fall, with slots for noops.';
 comment on column mint_lane.next_nonce is 'The next one to reserve. Never falls.';
 comment on column mint_lane.epoch is 'Rises with each taking of the lease. Never falls.';
 comment on column mint_lane.holder is 'HOST:PROCESS-ID:NUMBER of the one that took it last.';
@@ -329,10 +329,11 @@ $$;
 create function lane_moves() returns trigger language plpgsql as $$
 begin
     if (new.sender, new.contract) is distinct from (old.sender, old.contract)
-        or (old.base_nonce is not null and new.base_nonce is distinct from old.base_nonce) then
+        or (old.base_nonce is not null and (new.base_nonce is null or new.base_nonce > old.base_nonce)) then
         raise exception 'lane %: where it began is fixed', old.sender;
     end if;
-    if new.next_nonce < old.next_nonce or new.epoch < old.epoch then
+    if new.epoch < old.epoch or (new.next_nonce < old.next_nonce and exists (
+        select from nonce_slot where sender = old.sender)) then
         raise exception 'lane %: next nonce and epoch never fall', old.sender;
     end if;
     return new;
@@ -346,30 +347,44 @@ declare
 begin
     select * into lane from mint_lane where sender = new.sender;
     if lane.next_nonce > lane.base_nonce
-        and not exists (select from nonce_slot where sender = lane.sender and nonce = lane.next_nonce - 1) then
-        raise exception 'lane %: nonce % has no slot', lane.sender, lane.next_nonce - 1;
+        and (select count(*) from nonce_slot
+             where sender = lane.sender and nonce in (lane.base_nonce, lane.next_nonce - 1))
+            < least(lane.next_nonce - lane.base_nonce, 2) then
+        raise exception 'lane %: nonce % or % has no slot', lane.sender, lane.base_nonce, lane.next_nonce - 1;
     end if;
     return null;
 end
 $$;
 
+-- A slot is the lane's newest, or lies right below its lowest: a lane that began too high is lowered, from above.
 create function slot_begins() returns trigger language plpgsql as $$
 declare
     lane mint_lane;
+    lowest nonce_slot;
 begin
     select * into lane from mint_lane where sender = new.sender for update;
+    if lane.base_nonce is null or new.nonce < lane.base_nonce then
+        raise exception 'slot % of % was not reserved', new.nonce, new.sender;
+    end if;
+    if new.state <> 'reserved' and (new.state <> 'dead' or new.intent_id is not null) then
+        raise exception 'slot % of % is not born %', new.nonce, new.sender, new.state;
+    end if;
+    select * into lowest from nonce_slot where sender = new.sender order by nonce limit 1;
+    if new.nonce = lowest.nonce - 1 then
+        if new.state <> 'reserved' or new.intent_id is not null or new.epoch > lowest.epoch then
+            raise exception 'slot % of %: below the lowest there are noops alone', new.nonce, new.sender;
+        end if;
+        return new;
+    end if;
     if new.epoch is distinct from lane.epoch then
         raise exception 'slot % of %: epoch % is not the lease''s, %', new.nonce, new.sender, new.epoch, lane.epoch;
     end if;
-    if lane.base_nonce is null or new.nonce < lane.base_nonce or new.nonce >= lane.next_nonce then
+    if new.nonce <> lane.next_nonce - 1 then
         raise exception 'slot % of % was not reserved', new.nonce, new.sender;
     end if;
     if new.nonce > lane.base_nonce
         and not exists (select from nonce_slot where sender = new.sender and nonce = new.nonce - 1) then
         raise exception 'slot % of % leaves a hole', new.nonce, new.sender;
-    end if;
-    if new.state <> 'reserved' and (new.state <> 'dead' or new.intent_id is not null) then
-        raise exception 'slot % of % is not born %', new.nonce, new.sender, new.state;
     end if;
     if new.state = 'reserved'
         and (select count(*) from nonce_slot where sender = new.sender and state in ('reserved', 'live')) >= 20 then

@@ -60,8 +60,15 @@ pub enum MintsWhat {
     /// The key that mints, at rest.
     #[command(subcommand)]
     Key(MintKeyCommand),
-    /// Hold the key on this machine, and sign for a minter elsewhere. Needs no database.
+    /// Hold the key on this machine, and sign for a minter elsewhere.
     Signer(SignerArgs),
+}
+
+impl MintsArgs {
+    /// Does it run for long, and tell how it goes?
+    pub fn tells(&self) -> bool {
+        matches!(self.what, MintsWhat::Signer(_))
+    }
 }
 
 /// Which mints.
@@ -196,7 +203,9 @@ pub async fn mints(
 ) -> Result<Outcome, CommandError> {
     match &args.what {
         MintsWhat::Key(command) => return super::mint_key::key(command),
-        MintsWhat::Signer(args) => return super::mint_signer::signer(config, args, cancel).await,
+        MintsWhat::Signer(signer) => {
+            return super::mint_signer::signer(config, signer, cancel).await;
+        }
         _ => {}
     }
     let database = Database::attach(config)
@@ -227,7 +236,7 @@ async fn run_on(pool: &Pool, config: &Config, args: &MintsArgs) -> Result<Outcom
         MintsWhat::Cancel(act) => act::act(pool, act, Wish::Cancel, output).await,
         MintsWhat::Accept(args) => act::accept(pool, args, output).await,
         MintsWhat::Doctor(args) => doctor::doctor(pool, config, args, output).await,
-        // What needs no database was done before there was one.
+        // Done before, without a database.
         MintsWhat::Key(_) | MintsWhat::Signer(_) => Ok(Outcome::Done),
     }
 }

@@ -60,6 +60,14 @@ fn reserve(nonce: i64, intent: &str) -> String {
     )
 }
 
+/// Lowers the lane's first nonce to `base`, with a slot for `nonce`.
+fn lower(base: i64, nonce: i64) -> String {
+    format!(
+        "update mint_lane set base_nonce = {base} where sender = 'ST1';
+         insert into nonce_slot (sender, nonce, epoch) values ('ST1', {nonce}, 3);"
+    )
+}
+
 fn attempt_of(txid: u8, nonce: i64, intent: &str, fee: &str) -> String {
     let kind = if intent == "null" { "noop" } else { "mint" };
     format!(
@@ -184,6 +192,8 @@ fn taken() -> Vec<String> {
         award("ST6", "9", 1),
         award("ST4", "1", 2),
         intent(7, "eligible"),
+        lower(4, 4),
+        "update mint_lane set next_nonce = 0 where sender = 'ST9'".into(),
         reserve(12, "1") + &go(1, "submitting"),
         sign(0xE5, 5, "2", "101"),
         sign(0xE5, 5, "null", "101"),
@@ -325,7 +335,20 @@ fn of_lanes() -> Vec<(&'static str, String)> {
             "a lane with nonces that nobody has",
             lane("'ST8', 'c', 5, 6, 6"),
         ),
-        ("begin elsewhere", set("base_nonce = 4")),
+        ("begin lower without slots", set("base_nonce = 4")),
+        ("begin higher", set("base_nonce = 6")),
+        ("begin lower with a hole", lower(3, 3)),
+        (
+            "begin lower with a mint",
+            lower(4, 4).replace("'ST1', 4, 3", "'ST1', 4, 3").replace(
+                "(sender, nonce, epoch) values ('ST1', 4, 3)",
+                "(sender, nonce, epoch, intent_id) values ('ST1', 4, 3, 1)",
+            ),
+        ),
+        (
+            "begin lower by a later lease",
+            lower(4, 4).replace("4, 3)", "4, 4)"),
+        ),
         ("begin again", set("base_nonce = null")),
         ("mint elsewhere", set("contract = 'ST3.freelance-badges'")),
         (

@@ -118,6 +118,49 @@ pub async fn open(
     commit(tx, ()).await
 }
 
+/// Lowers the first nonce that is accounted for: the lane was opened too high. The nonces between get slots for noops,
+/// unless nothing was given out yet. Stale when it is not above this one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lower_base(
+    pool: &PgPool,
+    lane: LaneRef<'_>,
+    epoch: i64,
+    base_nonce: u64,
+) -> Result<Written, StoreError> {
+    let base = nonce_of(base_nonce)?;
+    let Some(mut tx) = held(pool, lane, epoch).await? else {
+        return Ok(Written::Lost);
+    };
+    let lowered = sqlx::query!(
+        "update mint_lane l set base_nonce = $2,
+             next_nonce = case when exists (select from nonce_slot s where s.sender = l.sender) then next_nonce else $2 end
+         where sender = $1 and base_nonce > $2",
+        lane.sender,
+        base
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::db("lower a lane's first nonce"))?;
+    if lowered.rows_affected() == 0 {
+        return Ok(Written::Stale);
+    }
+    // From above, so that each lies right below the lowest.
+    sqlx::query!(
+        "insert into nonce_slot (sender, nonce, epoch)
+         select l.sender, n, l.epoch
+         from (select sender, nonce, epoch from nonce_slot where sender = $1 order by nonce limit 1) l
+         cross join lateral generate_series(l.nonce - 1, $2, -1) n order by n desc",
+        lane.sender,
+        base
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::db("fill a lane below its first nonce"))?;
+    commit(tx, ()).await
+}
+
 /// Notes since when nonces are unexplained, or that they are not.
 ///
 /// # Errors
