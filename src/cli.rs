@@ -95,9 +95,6 @@ enum Command {
     /// Make, list and revoke keys of the API, and sign tokens.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
-    /// Badges that this service mints: their key, and a signer on another machine.
-    #[command(subcommand)]
-    Mints(MintsCommand),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -109,11 +106,8 @@ impl Command {
     /// Long work tells how it goes.
     fn tells(&self) -> bool {
         match self {
-            Self::Mints(MintsCommand::Signer(_))
-            | Self::Run(_)
-            | Self::Up(_)
-            | Self::Backfill(_)
-            | Self::Reindex(_) => true,
+            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Mints(args) => args.tells(),
             Self::Verify(args) => args.deep,
             _ => false,
         }
@@ -289,15 +283,6 @@ pub enum DeployTo {
 }
 
 #[derive(Debug, Subcommand)]
-enum MintsCommand {
-    /// The key that mints, at rest.
-    #[command(subcommand)]
-    Key(commands::mint_key::MintKeyCommand),
-    /// Hold the key on this machine, and sign for a minter elsewhere.
-    Signer(commands::mint_signer::SignerArgs),
-}
-
-#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Every setting as it is in force, with its origin; secrets hidden.
     Dump(OutputArgs),
@@ -437,7 +422,7 @@ async fn dispatch(
         Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
-        Command::Mints(args) => commands::mints::mints(config, &args).await,
+        Command::Mints(args) => commands::mints::mints(config, &args, cancel).await,
         Command::Post(args) => {
             crate::post::run(&args, &cancel)
                 .await
@@ -449,10 +434,6 @@ async fn dispatch(
             Ok(Outcome::Done)
         }
         Command::Contracts(ContractsCommand::Render(args)) => commands::contracts::render(&args),
-        Command::Mints(MintsCommand::Key(command)) => commands::mint_key::key(&command),
-        Command::Mints(MintsCommand::Signer(args)) => {
-            commands::mint_signer::signer(config, &args, cancel).await
-        }
         Command::Config(ConfigCommand::Dump(args)) => {
             commands::config::dump(config, args.output);
             Ok(Outcome::Done)

@@ -11,6 +11,7 @@ use stxworx_indexer::store::mint::act::Wish;
 use stxworx_indexer::store::read::{Snapshot, market};
 use stxworx_indexer::store::{self, Access, Pool};
 use stxworx_reconciler::mint::types::{IntentState, Reason};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
@@ -54,6 +55,18 @@ pub enum MintsWhat {
     Accept(AcceptArgs),
     /// Look at key, nonces, balance, budget, nodes and pauses: exit code 3 if something is not as it should be.
     Doctor(doctor::DoctorArgs),
+    /// The key that mints, at rest.
+    #[command(subcommand)]
+    Key(super::mint_key::MintKeyCommand),
+    /// Hold the key on this machine, and sign for a minter elsewhere.
+    Signer(super::mint_signer::SignerArgs),
+}
+
+impl MintsArgs {
+    /// Long work tells how it goes.
+    pub fn tells(&self) -> bool {
+        matches!(self.what, MintsWhat::Signer(_))
+    }
 }
 
 /// Which mints.
@@ -181,7 +194,17 @@ pub struct AcceptArgs {
 ///
 /// # Errors
 /// When there is no such mint, the action makes no sense there, or the database fails.
-pub async fn mints(config: &Config, args: &MintsArgs) -> Result<Outcome, CommandError> {
+pub async fn mints(
+    config: &Config,
+    args: &MintsArgs,
+    cancel: CancellationToken,
+) -> Result<Outcome, CommandError> {
+    match &args.what {
+        // A key needs no database, and a machine that has one may have none.
+        MintsWhat::Key(command) => return super::mint_key::key(command),
+        MintsWhat::Signer(args) => return super::mint_signer::signer(config, args, cancel).await,
+        _ => {}
+    }
     let database = Database::attach(config)
         .await
         .map_err(CommandError::other)?;
@@ -210,6 +233,9 @@ async fn run_on(pool: &Pool, config: &Config, args: &MintsArgs) -> Result<Outcom
         MintsWhat::Cancel(act) => act::act(pool, act, Wish::Cancel, output).await,
         MintsWhat::Accept(args) => act::accept(pool, args, output).await,
         MintsWhat::Doctor(args) => doctor::doctor(pool, config, args, output).await,
+        MintsWhat::Key(_) | MintsWhat::Signer(_) => Err(CommandError::Usage(
+            "keys are not in the database".to_owned(),
+        )),
     }
 }
 

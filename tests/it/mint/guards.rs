@@ -338,8 +338,17 @@ fn of_lanes() -> Vec<(&'static str, String)> {
         ("begin lower without slots", set("base_nonce = 4")),
         ("begin higher", set("base_nonce = 6")),
         ("begin lower with a hole", lower(3, 3)),
-        ("begin lower with a mint", lower(4, 4).replace("'ST1', 4, 3", "'ST1', 4, 3").replace("(sender, nonce, epoch) values ('ST1', 4, 3)", "(sender, nonce, epoch, intent_id) values ('ST1', 4, 3, 1)")),
-        ("begin lower by a later lease", lower(4, 4).replace("4, 3)", "4, 4)")),
+        (
+            "begin lower with a mint",
+            lower(4, 4).replace("'ST1', 4, 3", "'ST1', 4, 3").replace(
+                "(sender, nonce, epoch) values ('ST1', 4, 3)",
+                "(sender, nonce, epoch, intent_id) values ('ST1', 4, 3, 1)",
+            ),
+        ),
+        (
+            "begin lower by a later lease",
+            lower(4, 4).replace("4, 3)", "4, 4)"),
+        ),
         ("begin again", set("base_nonce = null")),
         ("mint elsewhere", set("contract = 'ST3.freelance-badges'")),
         (

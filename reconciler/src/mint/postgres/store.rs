@@ -15,8 +15,8 @@ use super::super::ports::{
     Wrote,
 };
 use super::super::types::{
-    Account, Answer, Attempt, AwardKey, Class, Evidence, Inclusion, Intent, IntentId, IntentState, LaneId,
-    Line, LineKind, Pause, PauseCode, Payload, Reason, Scope, Send, Slot, SlotState,
+    Account, Answer, Attempt, AwardKey, Class, Evidence, Inclusion, Intent, IntentId, IntentState,
+    LaneId, Line, LineKind, Pause, PauseCode, Payload, Reason, Scope, Send, Slot, SlotState,
 };
 use super::{failed, height, inclusion, lane_ref, seen, txid, unusable};
 
