@@ -42,6 +42,8 @@ pub struct MintConfig {
     pub node_urls: Vec<String>,
     /// Pause between two passes.
     pub pause: Duration,
+    /// After so many Bitcoin blocks a block is final; none for the mirror's own number.
+    pub finality_burn_blocks: Option<u32>,
     policy: Policy,
 }
 
@@ -55,9 +57,11 @@ impl MintConfig {
         }
     }
 
-    /// For a devnet beside this process, whose days are short: this node, and limits that let everything through.
-    pub fn hurried(&self, node: String) -> Self {
+    /// For a devnet beside this process, whose days are short: this node, its own idea of what is final, and limits that
+    /// let everything through.
+    pub fn hurried(&self, node: String, finality_burn_blocks: u32) -> Self {
         Self {
+            finality_burn_blocks: Some(finality_burn_blocks),
             node_urls: vec![node],
             pause: Duration::from_millis(500),
             policy: Policy {
@@ -238,6 +242,7 @@ pub(super) fn read(values: &Values) -> Result<MintConfig, ConfigError> {
         key: key(values)?,
         badges: Some(badges).filter(|id| !id.is_empty()),
         node_urls,
+        finality_burn_blocks: None,
         pause: Duration::from_millis(values.integer("mint.pause_ms", 100, 3_600_000)?),
         policy,
     })

@@ -197,7 +197,10 @@ impl Starting {
                 })?,
             );
         }
-        let finality = self.config.finality_burn_blocks;
+        let finality = self
+            .mint
+            .finality_burn_blocks
+            .unwrap_or(self.config.finality_burn_blocks);
         let ports = Ports {
             store: PgStore::new(self.pool.clone(), finality, policy.fee_cap),
             signer,
