@@ -83,7 +83,7 @@ enum Command {
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
     Breaks(commands::breaks::BreaksArgs),
-    /// List, show and decide badges that this service mints; pause it, and see what keeps it from minting.
+    /// Badges that this service mints: list, show and decide them, pause it, and keep its key.
     Mints(commands::mints::MintsArgs),
     /// Send a recording to an event observer, as a stacks-node does.
     Post(PostArgs),

@@ -130,16 +130,16 @@ fn star(points: u32, outer: f64, inner: f64) -> String {
 fn chevrons(count: u32) -> String {
     let mut path = String::new();
     for n in 0..count {
-        let y = f64::from(count) * -17.0 + f64::from(n) * 44.0 + 196.0;
+        let y = f64::from(count) * -32.0 + f64::from(n) * 56.0 + 240.0;
         let _ = write!(
             path,
-            "M186 {:.0}L256 {:.0}L326 {:.0}L326 {:.0}L256 {:.0}L186 {:.0}Z",
-            y + 30.0,
+            "M174 {:.0}L256 {:.0}L338 {:.0}L338 {:.0}L256 {:.0}L174 {:.0}Z",
+            y + 34.0,
             y,
-            y + 30.0,
-            y + 56.0,
-            y + 26.0,
-            y + 56.0,
+            y + 34.0,
+            y + 72.0,
+            y + 38.0,
+            y + 72.0,
         );
     }
     path
@@ -149,12 +149,12 @@ fn chevrons(count: u32) -> String {
 fn emblem(badge: &Badge<'_>) -> (String, String) {
     let round = "M256 72A140 140 0 0 1 256 352A140 140 0 0 1 256 72Z".to_owned();
     match badge.name {
-        "bronze" => (round, chevrons(1) + "M256 128L266 150L290 152L272 168L278 192L256 179L234 192L240 168L222 152L246 150Z"),
+        "bronze" => (round, chevrons(1) + "M256 102L271 136L308 140L280 165L288 201L256 182L224 201L232 165L204 140L241 136Z"),
         "silver" => (star(6, 154.0, 134.0), chevrons(2)),
         "gold" => (star(12, 152.0, 132.0), star(5, 88.0, 36.0)),
         "platinum" => (
             star(8, 158.0, 128.0),
-            "M198 152L314 152L350 200L256 308L162 200ZM178 200L334 200L330 206L182 206ZM222 152L206 200L256 300L306 200L290 152Z"
+            "M198 146L230 146L208 194L160 194ZM240 146L272 146L296 194L216 194ZM282 146L314 146L352 194L304 194ZM164 206L208 206L244 296ZM220 206L292 206L256 310ZM304 206L348 206L268 296Z"
                 .to_owned(),
         ),
         "verified" => (
@@ -183,7 +183,7 @@ fn line(badge: &Badge<'_>) -> String {
         ));
     }
     if badge.needs_x {
-        parts.push("X".to_owned());
+        parts.push(if parts.is_empty() { "X ACCOUNT" } else { "X" }.to_owned());
     }
     parts.join(" \u{b7} ")
 }

@@ -13,6 +13,8 @@ use stxworx_indexer::store::{self, Access, Pool};
 use stxworx_reconciler::mint::types::{IntentState, Reason};
 use tokio_util::sync::CancellationToken;
 
+use super::mint_key::MintKeyCommand;
+use super::mint_signer::SignerArgs;
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
@@ -57,13 +59,13 @@ pub enum MintsWhat {
     Doctor(doctor::DoctorArgs),
     /// The key that mints, at rest.
     #[command(subcommand)]
-    Key(super::mint_key::MintKeyCommand),
+    Key(MintKeyCommand),
     /// Hold the key on this machine, and sign for a minter elsewhere.
-    Signer(super::mint_signer::SignerArgs),
+    Signer(SignerArgs),
 }
 
 impl MintsArgs {
-    /// Long work tells how it goes.
+    /// Does it run for long, and tell how it goes?
     pub fn tells(&self) -> bool {
         matches!(self.what, MintsWhat::Signer(_))
     }
@@ -200,9 +202,10 @@ pub async fn mints(
     cancel: CancellationToken,
 ) -> Result<Outcome, CommandError> {
     match &args.what {
-        // A key needs no database, and a machine that has one may have none.
         MintsWhat::Key(command) => return super::mint_key::key(command),
-        MintsWhat::Signer(args) => return super::mint_signer::signer(config, args, cancel).await,
+        MintsWhat::Signer(signer) => {
+            return super::mint_signer::signer(config, signer, cancel).await;
+        }
         _ => {}
     }
     let database = Database::attach(config)
@@ -233,9 +236,8 @@ async fn run_on(pool: &Pool, config: &Config, args: &MintsArgs) -> Result<Outcom
         MintsWhat::Cancel(act) => act::act(pool, act, Wish::Cancel, output).await,
         MintsWhat::Accept(args) => act::accept(pool, args, output).await,
         MintsWhat::Doctor(args) => doctor::doctor(pool, config, args, output).await,
-        MintsWhat::Key(_) | MintsWhat::Signer(_) => Err(CommandError::Usage(
-            "keys are not in the database".to_owned(),
-        )),
+        // Done before, without a database.
+        MintsWhat::Key(_) | MintsWhat::Signer(_) => Ok(Outcome::Done),
     }
 }
 

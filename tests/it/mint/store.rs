@@ -480,6 +480,40 @@ fn slots_without_a_mint_are_let_go_adopted_or_lost_to_others() {
 }
 
 #[test]
+fn a_lane_that_began_too_high_is_lowered_with_slots_for_noops() {
+    run(async {
+        let db = TestDb::new().await;
+        let (store, epoch) = opened(&db).await;
+        let l = lane();
+        assert_eq!(store.lower_base(&l, epoch, 7).await.unwrap(), Wrote::Stale);
+        assert_eq!(
+            store.lower_base(&l, epoch, 6).await.unwrap(),
+            Wrote::Done(())
+        );
+        let book = store.book(&l).await.unwrap();
+        let none_given_out = (Some(6), 6, 0);
+        assert_eq!(
+            (book.base_nonce, book.next_nonce, book.slots.len()),
+            none_given_out
+        );
+        let intent = awarded(&store, epoch, 1, IntentState::Queued).await;
+        assert_eq!(
+            store.reserve(&l, epoch, intent, 20).await.unwrap(),
+            Wrote::Done(6)
+        );
+        assert_eq!(
+            store.lower_base(&l, epoch, 3).await.unwrap(),
+            Wrote::Done(())
+        );
+        let book = store.book(&l).await.unwrap();
+        let slots: Vec<_> = book.slots.iter().map(|s| (s.nonce, s.intent)).collect();
+        assert_eq!(slots, [(3, None), (4, None), (5, None), (6, Some(intent))]);
+        assert_eq!((book.base_nonce, book.next_nonce), (Some(3), 7));
+        db.drop().await;
+    });
+}
+
+#[test]
 fn the_mirror_tells_of_users_kinds_badges_and_the_keys_transactions() {
     run(async {
         let mut history = History::new(71, 60);

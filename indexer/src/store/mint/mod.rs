@@ -4,6 +4,7 @@
 //! The schema's guards hold the rules; what they refuse is a defect of the caller.
 
 pub mod act;
+pub mod again;
 pub mod book;
 pub mod chain;
 pub mod effect;

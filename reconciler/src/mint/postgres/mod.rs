@@ -1,6 +1,7 @@
 //! The ports that are PostgreSQL: what is remembered, and the mirror.
 
 mod mirror;
+mod rows;
 mod store;
 
 pub use mirror::PgMirror;

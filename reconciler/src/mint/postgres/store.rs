@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use stxworx_indexer::model::TxId;
 use stxworx_indexer::store::Pool;
-use stxworx_indexer::store::mint::book::{self, AttemptRow, BookRows, IntentRow, SlotRow};
 use stxworx_indexer::store::mint::lane::Leased;
-use stxworx_indexer::store::mint::pause::PauseRow;
 use stxworx_indexer::store::mint::slot::{self, End};
-use stxworx_indexer::store::mint::{Change, Seen, Told, Written, effect, intent, lane, pause};
+use stxworx_indexer::store::mint::{
+    Change, Seen, Told, Written, again, book, effect, intent, lane, pause,
+};
 
 use super::super::ports::{
-    Adopted, BEHIND, Book, Effect, Known, Lease, Move, NewAttempt, PortError, SlotEnd, Store, Used,
-    Wrote,
+    Adopted, BEHIND, Book, Effect, Known, Lease, Move, NewAttempt, PortError, SlotEnd, Store, Wrote,
 };
 use super::super::types::{
-    Account, Answer, Attempt, AwardKey, Class, Evidence, Inclusion, Intent, IntentId, IntentState,
-    LaneId, Line, LineKind, Pause, PauseCode, Payload, Reason, Scope, Send, Slot, SlotState,
+    Account, Answer, AwardKey, Class, Evidence, Inclusion, IntentId, IntentState, LaneId, Line,
+    LineKind, PauseCode, Reason, Scope,
 };
-use super::{failed, height, inclusion, lane_ref, seen, txid, unusable};
+use super::rows::{book_of, unknown};
+use super::{failed, height, lane_ref, seen, unusable};
 
 /// The store.
 #[derive(Debug, Clone)]
@@ -97,142 +97,6 @@ fn scope(scope: &Scope) -> (&'static str, &str) {
         Scope::Contract { contract } => ("contract", contract),
         Scope::Lane(lane) => ("lane", &lane.sender),
     }
-}
-
-fn seconds(at: i64) -> u64 {
-    u64::try_from(at).unwrap_or(0)
-}
-
-fn unknown(table: &'static str, word: &str) -> PortError {
-    let detail = format!("{table} holds {word:?}, which this version does not know");
-    unusable("reading what is remembered", detail)
-}
-
-fn intent_of(row: IntentRow) -> Answered<Intent> {
-    let state = IntentState::from_name(&row.state);
-    let reason = row
-        .reason
-        .map(|r| Reason::from_name(&r).ok_or_else(|| unknown("mint_intent", &r)));
-    Ok(Intent {
-        id: row.id,
-        award: AwardKey {
-            contract: row.contract,
-            recipient: row.recipient,
-            kind: row.kind,
-            seq: row.seq,
-        },
-        state: state.ok_or_else(|| unknown("mint_intent", &row.state))?,
-        reason: reason.transpose()?,
-        since_s: seconds(row.since_s),
-        cancel: row.cancel,
-        failures: row.failures,
-        retractions: row.retractions,
-    })
-}
-
-fn attempt_of(row: AttemptRow) -> Answered<Attempt> {
-    let sends = row.sends.into_iter().map(|send| {
-        let answer: Answer = serde_json::from_value(send.said)
-            .map_err(|e| unusable("reading what a node said", e.to_string()))?;
-        Ok(Send {
-            node: usize::try_from(send.node).unwrap_or(usize::MAX),
-            at_s: seconds(send.at_s),
-            answer,
-        })
-    });
-    Ok(Attempt {
-        sends: sends.collect::<Answered<_>>()?,
-        txid: txid(&row.txid)?,
-        payload: payload(&row.kind)?,
-        fee: row.fee,
-        bytes: row.raw_tx,
-        signed_s: seconds(row.signed_s),
-        signed_height: row.signed_height,
-        adopted: row.adopted,
-    })
-}
-
-fn payload(kind: &str) -> Answered<Payload> {
-    match kind {
-        "mint" => Ok(Payload::Mint),
-        "noop" => Ok(Payload::Noop),
-        other => Err(unknown("tx_attempt", other)),
-    }
-}
-
-fn slot_of(row: SlotRow) -> Answered<Slot> {
-    let state = match row.state.as_str() {
-        "reserved" => SlotState::Reserved,
-        "live" => SlotState::Live,
-        "consumed" => SlotState::Consumed,
-        "dead" => SlotState::Dead,
-        other => return Err(unknown("nonce_slot", other)),
-    };
-    // What killed a slot is another's, and no inclusion of ours.
-    let included = row.seen.as_ref().filter(|_| state != SlotState::Dead);
-    Ok(Slot {
-        nonce: row.nonce,
-        intent: row.intent,
-        state,
-        epoch: row.epoch,
-        reserved_s: seconds(row.reserved_s),
-        included: included.map(inclusion).transpose()?,
-        left_final: row.left_final,
-        attempts: row
-            .attempts
-            .into_iter()
-            .map(attempt_of)
-            .collect::<Answered<_>>()?,
-    })
-}
-
-fn pause_of(row: PauseRow, lane: &LaneId) -> Answered<Pause> {
-    let scope = match row.scope.as_str() {
-        "global" => Scope::Global,
-        "contract" => Scope::Contract {
-            contract: row.subject,
-        },
-        _ => Scope::Lane(LaneId {
-            contract: lane.contract.clone(),
-            sender: row.subject,
-        }),
-    };
-    Ok(Pause {
-        scope,
-        code: PauseCode::from_name(&row.reason)
-            .ok_or_else(|| unknown("mint_pause", &row.reason))?,
-        detail: row.note,
-        author: row.author,
-        since_s: seconds(row.since_s),
-    })
-}
-
-fn book_of(rows: BookRows, lane: &LaneId) -> Answered<Book> {
-    let pauses = rows.pauses.into_iter().map(|p| pause_of(p, lane));
-    Ok(Book {
-        now_s: seconds(rows.lane.now_s),
-        epoch: rows.lane.epoch,
-        base_nonce: rows.lane.base_nonce,
-        next_nonce: rows.lane.next_nonce,
-        unexplained_since_s: rows.lane.unexplained_since_s.map(seconds),
-        pauses: pauses.collect::<Answered<_>>()?,
-        intents: rows
-            .intents
-            .into_iter()
-            .map(intent_of)
-            .collect::<Answered<_>>()?,
-        slots: rows
-            .slots
-            .into_iter()
-            .map(slot_of)
-            .collect::<Answered<_>>()?,
-        used: Used {
-            fees_per_day: rows.used.fees_per_day,
-            mints_per_hour: rows.used.mints_per_hour,
-            mints_per_recipient: rows.used.mints_per_recipient,
-            approved_per_kind: rows.used.approved_per_kind,
-        },
-    })
 }
 
 impl Store for PgStore {
@@ -447,12 +311,12 @@ impl Store for PgStore {
         text: Option<&Line>,
     ) -> Answered<Wrote> {
         let text = text.map(line);
-        let done = slot::retract(&self.pool, lane_ref(lane), epoch, nonce, text.as_ref()).await;
+        let done = again::retract(&self.pool, lane_ref(lane), epoch, nonce, text.as_ref()).await;
         done.map(wrote).map_err(failed("retracting an effect"))
     }
 
     async fn reopen(&self, lane: &LaneId, epoch: i64, nonce: u64) -> Answered<Wrote> {
-        let done = slot::reopen(&self.pool, lane_ref(lane), epoch, nonce).await;
+        let done = again::reopen(&self.pool, lane_ref(lane), epoch, nonce).await;
         done.map(wrote).map_err(failed("opening a slot again"))
     }
 
