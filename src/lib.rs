@@ -14,5 +14,4 @@ pub mod embedded;
 pub mod post;
 pub mod process;
 pub mod recording;
-pub mod secrets;
 pub mod workload;

@@ -1,24 +1,34 @@
 //! Badges that are minted by the service itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stxworx_clarity::codec::ContractId;
 use stxworx_reconciler::mint::policy::{MOST_IN_FLIGHT, Policy};
 
 use super::ConfigError;
 use super::load::Values;
-use super::mint_key::KeyAccess;
 use super::settings::{Kind, Setting, setting};
 
 /// Where the key is. It is read by the process with the role `minter` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// An encrypted file.
-    File(PathBuf),
+    File {
+        /// It.
+        file: PathBuf,
+        /// The file with its passphrase.
+        passphrase_file: PathBuf,
+    },
     /// An environment variable of this name.
     Env(String),
-    /// A signer on another machine, at this URL.
-    Signer(String),
+    /// A signer on another machine.
+    Signer {
+        /// Its URL.
+        url: String,
+        /// The file with the secret that both know.
+        secret_file: PathBuf,
+    },
 }
 
 /// How badges are minted.
@@ -30,8 +40,10 @@ pub struct MintConfig {
     pub badges: Option<String>,
     /// Nodes that are asked and sent to, in this order.
     pub node_urls: Vec<String>,
-    /// What opens the key. Holds a secret.
-    pub access: KeyAccess,
+    /// Pause between two passes.
+    pub pause: Duration,
+    /// After so many Bitcoin blocks a block is final; none for the mirror's own number.
+    pub finality_burn_blocks: Option<u32>,
     policy: Policy,
 }
 
@@ -42,6 +54,26 @@ impl MintConfig {
         Policy {
             treasury: format!("{address}.freelance-security"),
             ..self.policy.clone()
+        }
+    }
+
+    /// For a devnet beside this process, whose days are short: this node, its own idea of what is final, and limits that
+    /// let everything through.
+    pub fn hurried(&self, node: String, finality_burn_blocks: u32) -> Self {
+        Self {
+            finality_burn_blocks: Some(finality_burn_blocks),
+            node_urls: vec![node],
+            pause: Duration::from_millis(500),
+            policy: Policy {
+                per_hour: 100_000,
+                per_recipient_per_day: 1_000,
+                fee_budget_per_day: 1_000_000_000,
+                grace_s: 5,
+                bump_after_s: 30,
+                unexplained_s: 60,
+                ..self.policy.clone()
+            },
+            ..self.clone()
         }
     }
 }
@@ -65,6 +97,24 @@ pub(super) const MINT: &[Setting] = &[
         Kind::Text,
         "\"\"",
         "A signer on another machine that has the key, instead of a file.",
+    ),
+    setting(
+        "mint.passphrase_file",
+        Kind::Text,
+        "\"\"",
+        "File with the passphrase of mint.key_file.",
+    ),
+    setting(
+        "mint.signer_secret_file",
+        Kind::Text,
+        "\"\"",
+        "File with the secret that mint.signer_url knows, too.",
+    ),
+    setting(
+        "mint.pause_ms",
+        Kind::Integer,
+        "2000",
+        "Pause between two looks at what is to be done.",
     ),
     setting(
         "mint.badges",
@@ -192,7 +242,8 @@ pub(super) fn read(values: &Values) -> Result<MintConfig, ConfigError> {
         key: key(values)?,
         badges: Some(badges).filter(|id| !id.is_empty()),
         node_urls,
-        access: super::mint_key::read(values)?,
+        finality_burn_blocks: None,
+        pause: Duration::from_millis(values.integer("mint.pause_ms", 100, 3_600_000)?),
         policy,
     })
 }
@@ -203,9 +254,18 @@ fn key(values: &Values) -> Result<Option<KeySource>, ConfigError> {
         values.text("mint.key_env")?,
         values.text("mint.signer_url")?,
     );
+    let beside = |key| values.text(key).map(PathBuf::from);
     let mut found = Vec::new();
     if !file.is_empty() {
-        found.push(KeySource::File(file.into()));
+        let passphrase_file = beside("mint.passphrase_file")?;
+        if passphrase_file.as_os_str().is_empty() {
+            let expected = "a file with the passphrase of mint.key_file";
+            return Err(values.invalid("mint.passphrase_file", expected));
+        }
+        found.push(KeySource::File {
+            file: file.into(),
+            passphrase_file,
+        });
     }
     if !env.is_empty() {
         found.push(KeySource::Env(env));
@@ -214,11 +274,19 @@ fn key(values: &Values) -> Result<Option<KeySource>, ConfigError> {
         if !signer.starts_with("http://") && !signer.starts_with("https://") {
             return Err(values.invalid("mint.signer_url", "https://HOST, or empty"));
         }
-        found.push(KeySource::Signer(signer));
+        let secret_file = beside("mint.signer_secret_file")?;
+        if secret_file.as_os_str().is_empty() {
+            let expected = "a file with the secret that the signer knows, too";
+            return Err(values.invalid("mint.signer_secret_file", expected));
+        }
+        found.push(KeySource::Signer {
+            url: signer,
+            secret_file,
+        });
     }
     if found.len() > 1 {
         let expected = "empty when mint.key_env or mint.signer_url is set: there is one key";
-        let which = if matches!(found.first(), Some(KeySource::File(_))) {
+        let which = if matches!(found.first(), Some(KeySource::File { .. })) {
             "mint.key_file"
         } else {
             "mint.key_env"

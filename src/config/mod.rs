@@ -6,7 +6,6 @@
 mod api;
 mod load;
 pub mod mint;
-mod mint_key;
 pub mod platform;
 mod settings;
 #[cfg(test)]

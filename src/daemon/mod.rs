@@ -7,7 +7,7 @@
 mod database;
 mod listen;
 mod live;
-pub mod mint_parts;
+pub mod minter;
 mod reconciler;
 mod serve;
 pub mod signer;
@@ -52,6 +52,8 @@ pub enum Role {
     Webhooks,
     /// Compares the platform with the chain, where platform.url is set.
     Reconciler,
+    /// Mints badges. Reads the key: give it a process of its own.
+    Minter,
 }
 
 /// Why the daemon ended.
@@ -92,6 +94,9 @@ pub enum DaemonError {
     /// Nothing to compare with.
     #[error("the role reconciler alone has nothing to do: set platform.url")]
     NoPlatform,
+    /// The key, or the nodes.
+    #[error("badges cannot be minted")]
+    Minter(#[from] minter::MinterError),
     /// Metrics could not be set up.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -178,6 +183,10 @@ impl Daemon {
         }
         if roles.contains(&Role::Reconciler) {
             daemon.start_reconciler(config, roles)?;
+        }
+        if roles.contains(&Role::Minter) {
+            let key = minter::key(config)?;
+            daemon.start_minter(config, key, config.mint.clone())?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);
