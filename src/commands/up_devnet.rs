@@ -19,7 +19,6 @@ use super::summary::CursorProof;
 use crate::cli::CommandError;
 use crate::config::Config;
 use crate::config::platform::PlatformConfig;
-use crate::daemon::minter::KeyHolder;
 use crate::daemon::{Daemon, Database};
 use crate::devnet::backend::{self, Backend};
 use crate::devnet::{Devnet, Dials, Progress, SharedChain};
@@ -234,12 +233,12 @@ fn start_minter(
     let finality = dials.fork_depth.saturating_add(FINAL_BEHIND_FORKS);
     let secret = Actor::of("minter").secret.secret_bytes();
     let key = Key::from_bytes(&secret).map_err(CommandError::other)?;
+    let config = Config {
+        mint: config.mint.hurried(node.to_owned(), finality),
+        ..config.clone()
+    };
     daemon
-        .start_minter(
-            config,
-            KeyHolder::Here(key),
-            config.mint.hurried(node.to_owned(), finality),
-        )
+        .start_minter(&config, Some(key))
         .map_err(CommandError::other)?;
     eprintln!("  minter    mints the badges that are earned; `stxworx mints list` says which");
     Ok(())

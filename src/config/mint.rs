@@ -8,27 +8,18 @@ use stxworx_reconciler::mint::policy::{MOST_IN_FLIGHT, Policy};
 
 use super::ConfigError;
 use super::load::Values;
+use super::mint_key::KeyAccess;
 use super::settings::{Kind, Setting, setting};
 
 /// Where the key is. It is read by the process with the role `minter` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// An encrypted file.
-    File {
-        /// It.
-        file: PathBuf,
-        /// The file with its passphrase.
-        passphrase_file: PathBuf,
-    },
+    File(PathBuf),
     /// An environment variable of this name.
     Env(String),
-    /// A signer on another machine.
-    Signer {
-        /// Its URL.
-        url: String,
-        /// The file with the secret that both know.
-        secret_file: PathBuf,
-    },
+    /// A signer on another machine, at this URL.
+    Signer(String),
 }
 
 /// How badges are minted.
@@ -44,6 +35,8 @@ pub struct MintConfig {
     pub pause: Duration,
     /// After so many Bitcoin blocks a block is final; none for the mirror's own number.
     pub finality_burn_blocks: Option<u32>,
+    /// What opens the key. Holds a secret.
+    pub access: KeyAccess,
     policy: Policy,
 }
 
@@ -97,18 +90,6 @@ pub(super) const MINT: &[Setting] = &[
         Kind::Text,
         "\"\"",
         "A signer on another machine that has the key, instead of a file.",
-    ),
-    setting(
-        "mint.passphrase_file",
-        Kind::Text,
-        "\"\"",
-        "File with the passphrase of mint.key_file.",
-    ),
-    setting(
-        "mint.signer_secret_file",
-        Kind::Text,
-        "\"\"",
-        "File with the secret that mint.signer_url knows, too.",
     ),
     setting(
         "mint.pause_ms",
@@ -244,6 +225,7 @@ pub(super) fn read(values: &Values) -> Result<MintConfig, ConfigError> {
         node_urls,
         finality_burn_blocks: None,
         pause: Duration::from_millis(values.integer("mint.pause_ms", 100, 3_600_000)?),
+        access: super::mint_key::read(values)?,
         policy,
     })
 }
@@ -254,18 +236,9 @@ fn key(values: &Values) -> Result<Option<KeySource>, ConfigError> {
         values.text("mint.key_env")?,
         values.text("mint.signer_url")?,
     );
-    let beside = |key| values.text(key).map(PathBuf::from);
     let mut found = Vec::new();
     if !file.is_empty() {
-        let passphrase_file = beside("mint.passphrase_file")?;
-        if passphrase_file.as_os_str().is_empty() {
-            let expected = "a file with the passphrase of mint.key_file";
-            return Err(values.invalid("mint.passphrase_file", expected));
-        }
-        found.push(KeySource::File {
-            file: file.into(),
-            passphrase_file,
-        });
+        found.push(KeySource::File(file.into()));
     }
     if !env.is_empty() {
         found.push(KeySource::Env(env));
@@ -274,19 +247,11 @@ fn key(values: &Values) -> Result<Option<KeySource>, ConfigError> {
         if !signer.starts_with("http://") && !signer.starts_with("https://") {
             return Err(values.invalid("mint.signer_url", "https://HOST, or empty"));
         }
-        let secret_file = beside("mint.signer_secret_file")?;
-        if secret_file.as_os_str().is_empty() {
-            let expected = "a file with the secret that the signer knows, too";
-            return Err(values.invalid("mint.signer_secret_file", expected));
-        }
-        found.push(KeySource::Signer {
-            url: signer,
-            secret_file,
-        });
+        found.push(KeySource::Signer(signer));
     }
     if found.len() > 1 {
         let expected = "empty when mint.key_env or mint.signer_url is set: there is one key";
-        let which = if matches!(found.first(), Some(KeySource::File { .. })) {
+        let which = if matches!(found.first(), Some(KeySource::File(_))) {
             "mint.key_file"
         } else {
             "mint.key_env"

@@ -8,6 +8,7 @@ mod database;
 mod listen;
 mod live;
 pub mod minter;
+pub mod mint_parts;
 mod reconciler;
 mod serve;
 pub mod signer;
@@ -185,8 +186,7 @@ impl Daemon {
             daemon.start_reconciler(config, roles)?;
         }
         if roles.contains(&Role::Minter) {
-            let key = minter::key(config)?;
-            daemon.start_minter(config, key, config.mint.clone())?;
+            daemon.start_minter(config, None)?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_metrics(listeners.metrics);
