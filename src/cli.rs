@@ -129,6 +129,10 @@ pub struct UpArgs {
     /// Run no devnet: wait for a node, or for `stxworx post`.
     #[arg(long)]
     pub no_devnet: bool,
+    /// Mint no badges: leave that to the devnet's people.
+    #[cfg(feature = "devnet")]
+    #[arg(long)]
+    pub no_mints: bool,
     /// Where the devnet's RPC listens.
     #[cfg(feature = "devnet")]
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]

@@ -14,4 +14,5 @@ pub mod embedded;
 pub mod post;
 pub mod process;
 pub mod recording;
+pub mod secrets;
 pub mod workload;

@@ -9,10 +9,10 @@ use stxworx_reconciler::mint::signer::service::Service;
 use stxworx_reconciler::mint::signer::{Bounds, LocalSigner, SharedSecret, SharedSecretError};
 use tokio_util::sync::CancellationToken;
 
-use super::mint_key::{SecretError, open_key, read_secret};
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::signer::{SignerError, serve};
+use crate::secrets::{SecretError, open_key, read_secret};
 
 /// Options of `mints signer`.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::summary::Summary;
 #[cfg(feature = "devnet")]
 use super::up_devnet::{
-    beyond_forks, ended, platform_beside, same_chain, start_backend, start_devnet,
+    beyond_forks, ended, platform_beside, same_chain, start_backend, start_devnet, with_minter,
 };
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
@@ -37,6 +37,8 @@ pub async fn up(
     let dials = args.dials.dials().map_err(CommandError::other)?;
     #[cfg(feature = "devnet")]
     let with_devnet = args.post.is_none() && !args.no_devnet;
+    #[cfg(feature = "devnet")]
+    let dials = with_minter(config, args.no_mints, dials);
     #[cfg(feature = "devnet")]
     if with_devnet {
         same_chain(config, &dials)?;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use stxworx_clarity::codec::{Principal, Value, sha512_256};
 use stxworx_clarity::contracts::SOURCES;
-use stxworx_clarity::market::Marketplace;
+use stxworx_clarity::market::{Actor, Marketplace};
 use stxworx_clarity::simnet::BlockId;
 use stxworx_indexer::store;
+use stxworx_reconciler::mint::signer::Key;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -186,6 +187,9 @@ pub(super) async fn start_devnet(
     daemon
         .start_audit(config, &format!("http://{}", devnet.rpc))
         .map_err(CommandError::other)?;
+    if dials.minter_apart && config.database_url.is_none() {
+        start_minter(config, &format!("http://{}", devnet.rpc), &dials, daemon)?;
+    }
     let (chain, progress) = (devnet.chain.clone(), devnet.progress.clone());
     let (fail, failed) = watch::channel(None);
     tokio::spawn(async move {
@@ -202,6 +206,42 @@ pub(super) async fn start_devnet(
         kept,
         failed,
     })
+}
+
+/// Bitcoin blocks behind the deepest fork after which the devnet's badges are final.
+const FINAL_BEHIND_FORKS: u32 = 3;
+
+/// Leaves the badges to a minter beside the devnet, unless that is not wanted, or the database is another's: what is
+/// minted is kept in the folder of the mirror, with the devnet's journal.
+pub(super) fn with_minter(config: &Config, no_mints: bool, dials: Dials) -> Dials {
+    Dials {
+        minter_apart: dials.minter_apart || (!no_mints && config.database_url.is_none()),
+        ..dials
+    }
+}
+
+/// Mints what the devnet's people earn, with the key that its signers made a minter.
+///
+/// What is final for the mirror is beyond every fork, those over the long silence of the beginning as well, in which
+/// nobody earns anything; a minter need not wait as long.
+fn start_minter(
+    config: &Config,
+    node: &str,
+    dials: &Dials,
+    daemon: &mut Daemon,
+) -> Result<(), CommandError> {
+    let finality = dials.fork_depth.saturating_add(FINAL_BEHIND_FORKS);
+    let secret = Actor::of("minter").secret.secret_bytes();
+    let key = Key::from_bytes(&secret).map_err(CommandError::other)?;
+    let config = Config {
+        mint: config.mint.hurried(node.to_owned(), finality),
+        ..config.clone()
+    };
+    daemon
+        .start_minter(&config, Some(key))
+        .map_err(CommandError::other)?;
+    eprintln!("  minter    mints the badges that are earned; `stxworx mints list` says which");
+    Ok(())
 }
 
 /// Resolves when the devnet fails.

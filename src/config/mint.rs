@@ -1,12 +1,14 @@
 //! Badges that are minted by the service itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stxworx_clarity::codec::ContractId;
 use stxworx_reconciler::mint::policy::{MOST_IN_FLIGHT, Policy};
 
 use super::ConfigError;
 use super::load::Values;
+use super::mint_key::KeyAccess;
 use super::settings::{Kind, Setting, setting};
 
 /// Where the key is. It is read by the process with the role `minter` alone.
@@ -29,6 +31,12 @@ pub struct MintConfig {
     pub badges: Option<String>,
     /// Nodes that are asked and sent to, in this order.
     pub node_urls: Vec<String>,
+    /// Pause between two passes.
+    pub pause: Duration,
+    /// After so many Bitcoin blocks a block is final; none for the mirror's own number.
+    pub finality_burn_blocks: Option<u32>,
+    /// What opens the key. Holds a secret.
+    pub access: KeyAccess,
     policy: Policy,
 }
 
@@ -39,6 +47,26 @@ impl MintConfig {
         Policy {
             treasury: format!("{address}.freelance-security"),
             ..self.policy.clone()
+        }
+    }
+
+    /// For a devnet beside this process, whose days are short: this node, its own idea of what is final, and limits that
+    /// let everything through.
+    pub fn hurried(&self, node: String, finality_burn_blocks: u32) -> Self {
+        Self {
+            finality_burn_blocks: Some(finality_burn_blocks),
+            node_urls: vec![node],
+            pause: Duration::from_millis(500),
+            policy: Policy {
+                per_hour: 100_000,
+                per_recipient_per_day: 1_000,
+                fee_budget_per_day: 1_000_000_000,
+                grace_s: 5,
+                bump_after_s: 30,
+                unexplained_s: 60,
+                ..self.policy.clone()
+            },
+            ..self.clone()
         }
     }
 }
@@ -62,6 +90,12 @@ pub(super) const MINT: &[Setting] = &[
         Kind::Text,
         "\"\"",
         "A signer on another machine that has the key, instead of a file.",
+    ),
+    setting(
+        "mint.pause_ms",
+        Kind::Integer,
+        "2000",
+        "Pause between two looks at what is to be done.",
     ),
     setting(
         "mint.badges",
@@ -189,6 +223,9 @@ pub(super) fn read(values: &Values) -> Result<MintConfig, ConfigError> {
         key: key(values)?,
         badges: Some(badges).filter(|id| !id.is_empty()),
         node_urls,
+        finality_burn_blocks: None,
+        pause: Duration::from_millis(values.integer("mint.pause_ms", 100, 3_600_000)?),
+        access: super::mint_key::read(values)?,
         policy,
     })
 }

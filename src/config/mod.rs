@@ -6,6 +6,7 @@
 mod api;
 mod load;
 pub mod mint;
+mod mint_key;
 pub mod platform;
 mod settings;
 #[cfg(test)]

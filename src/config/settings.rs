@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::mint::MINT;
+use super::mint_key::ACCESS;
 
 /// What a setting holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +61,21 @@ pub(super) const fn setting(
 /// Every setting, in the order of the example file.
 pub const SETTINGS: &[Setting] = &joined();
 
+/// How many there are.
+const ALL: usize = FIRST.len() + MINT.len() + ACCESS.len();
+
 /// The settings of this file, then those of the mints.
-const fn joined() -> [Setting; FIRST.len() + MINT.len()] {
-    let mut all = [FIRST[0]; FIRST.len() + MINT.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = if at < FIRST.len() {
-            FIRST[at]
-        } else {
-            MINT[at - FIRST.len()]
-        };
+const fn joined() -> [Setting; ALL] {
+    let mut all = [FIRST[0]; ALL];
+    let lists = [FIRST, MINT, ACCESS];
+    let (mut list, mut of_list, mut at) = (0, 0, 0);
+    while at < ALL {
+        if of_list == lists[list].len() {
+            list += 1;
+            of_list = 0;
+        }
+        all[at] = lists[list][of_list];
+        of_list += 1;
         at += 1;
     }
     all

@@ -158,3 +158,21 @@ fn the_api_is_open_unless_it_is_said_otherwise() {
             .all(|(_, value, _)| !value.contains(secret))
     );
 }
+
+#[test]
+fn the_secret_of_the_signer_is_long_enough_and_never_shown() {
+    let secret = "a secret that is surely longer than 32 bytes";
+    let env = [("STXWORX_MINT_SIGNER_SECRET", secret)];
+    let config = load(None, &env, vec![]).unwrap();
+    assert!(config.mint.access.signer_secret.is_some());
+    assert!(!format!("{:?}", config.mint).contains(secret));
+    let shown = |(_, value, _): &(&str, String, String)| value.contains(secret);
+    assert!(!config.dump.iter().any(shown));
+    let Err(error) = load(None, &[("STXWORX_MINT_SIGNER_SECRET", "hunter2")], vec![]) else {
+        panic!("a short secret was taken");
+    };
+    assert!(
+        error.contains("32 characters") && !error.contains("hunter2"),
+        "{error}"
+    );
+}

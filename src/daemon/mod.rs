@@ -8,6 +8,8 @@ mod database;
 mod ledger;
 mod listen;
 mod live;
+pub mod minter;
+pub mod mint_parts;
 mod reconciler;
 mod serve;
 mod watch;
@@ -53,6 +55,8 @@ pub enum Role {
     Webhooks,
     /// Compares the platform with the chain, where platform.url is set.
     Reconciler,
+    /// Mints badges. Reads the key: give it a process of its own.
+    Minter,
 }
 
 /// Why the daemon ended.
@@ -93,6 +97,9 @@ pub enum DaemonError {
     /// Nothing to compare with.
     #[error("the role reconciler alone has nothing to do: set platform.url")]
     NoPlatform,
+    /// The key, or the nodes.
+    #[error("badges cannot be minted")]
+    Minter(#[from] minter::MinterError),
     /// Metrics could not be set up.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -183,6 +190,9 @@ impl Daemon {
         }
         if roles.contains(&Role::Reconciler) {
             daemon.start_reconciler(config, roles)?;
+        }
+        if roles.contains(&Role::Minter) {
+            daemon.start_minter(config, None)?;
         }
         daemon.start_api(config, url, listeners.api, streams)?;
         daemon.start_watch(config, url)?;

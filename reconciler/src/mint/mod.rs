@@ -17,6 +17,7 @@ pub mod exec;
 pub mod tx;
 pub mod signer;
 pub mod node;
+pub mod daemon;
 pub mod postgres;
 
 #[cfg(test)]
