@@ -74,8 +74,9 @@ impl Daemon {
     }
 }
 
-/// A pass asks several nodes, each of which may take its time, and renews the lease once.
-const SHORTEST_LEASE: Duration = Duration::from_secs(30);
+/// A pass asks nodes, each of which may take its time more than once, and renews the lease at its beginning only. A lease
+/// that is lost all the same costs a pass and nothing else.
+const ANSWERS_IN_A_PASS: u32 = 4;
 
 impl Starting {
     /// The minter, once the badges' contract is known; none when it is told to stop before.
@@ -127,7 +128,8 @@ impl Starting {
             outlet: LogOutlet,
         };
         let holder = Candidate::new(self.config.lease_ttl).holder;
-        let ttl = self.config.lease_ttl.max(SHORTEST_LEASE);
+        let answers = self.config.node_timeout * ANSWERS_IN_A_PASS;
+        let ttl = self.config.lease_ttl.max(answers);
         Ok(Some(Minter::new(ports, policy, &contract, &holder, ttl)))
     }
 

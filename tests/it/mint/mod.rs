@@ -2,4 +2,6 @@
 
 mod faces;
 mod guards;
+#[cfg(feature = "devnet")]
+mod live;
 mod store;
