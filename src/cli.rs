@@ -59,8 +59,10 @@ enum Command {
     Run(RunArgs),
     /// Bring the database's schema to this version.
     Migrate,
-    /// Say where the mirror stands and what it could not read.
-    Status(OutputArgs),
+    /// Say where the mirror stands and what waits, on one screen; with --watch again and again.
+    Status(commands::status::StatusArgs),
+    /// Examine configuration, database, sources, clocks, ports and disk, and say what to do.
+    Doctor(commands::doctor::DoctorArgs),
     /// Recompute every row and digest from the stored payloads and compare; walk the contracts' chains of events.
     Verify(VerifyArgs),
     /// Compare the mirror with a node: the contracts' cursors, and if asked for their states, balances and blocks.
@@ -90,6 +92,9 @@ enum Command {
     /// Prepare the platform's contracts for a deployment.
     #[command(subcommand)]
     Contracts(ContractsCommand),
+    /// Compare the contracts on the chain with this version's.
+    #[command(subcommand)]
+    Deployments(commands::deployments::DeploymentsCommand),
     /// Make, list and revoke keys of the API, and sign tokens.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
@@ -365,7 +370,15 @@ pub fn execute(cli: Cli) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Outcome, CommandError> {
-    let config = load_config(&cli.global)?;
+    let config = match (load_config(&cli.global), &cli.command) {
+        (Ok(config), _) => config,
+        (Err(error), command) => {
+            if let Command::Doctor(args) = command {
+                commands::doctor::no_configuration(&error, args);
+            }
+            return Err(error.into());
+        }
+    };
     crate::process::init_logging(&config, !cli.command.tells());
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
     if rustls::crypto::ring::default_provider()
@@ -399,7 +412,8 @@ async fn dispatch(
         Command::Devnet(args) => commands::devnet::devnet(&args, cancel).await,
         Command::Run(args) => commands::run::run(config, &args, cancel).await,
         Command::Migrate => commands::migrate::migrate(config).await,
-        Command::Status(args) => commands::status::status(config, args.output).await,
+        Command::Status(args) => commands::status::status(config, &args, cancel).await,
+        Command::Doctor(args) => commands::doctor::doctor(config, &args).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Audit(args) => commands::audit::audit(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
@@ -408,6 +422,7 @@ async fn dispatch(
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
+        Command::Deployments(command) => commands::deployments::deployments(config, &command).await,
         Command::Keys(command) => commands::keys::keys(config, &command).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,

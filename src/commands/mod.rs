@@ -9,6 +9,8 @@ pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
+pub mod deployments;
+pub mod doctor;
 pub mod gaps;
 pub mod explain;
 pub mod ledger;
@@ -20,6 +22,7 @@ pub mod reconcile;
 pub mod reindex;
 pub mod run;
 pub mod status;
+mod status_screen;
 pub mod summary;
 pub mod up;
 #[cfg(feature = "devnet")]
