@@ -15,6 +15,8 @@ use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
+#[cfg(feature = "devnet")]
+pub use crate::commands::devnet::{DevnetArgs, DialArgs};
 use crate::commands::explain::ExplainArgs;
 use crate::commands::reindex::ReindexArgs;
 use crate::commands::verify::VerifyArgs;
@@ -81,6 +83,8 @@ enum Command {
     /// The DAO's books: balances, journal, statements, closed periods, proofs and exports.
     #[command(subcommand)]
     Ledger(commands::ledger::LedgerCommand),
+    /// Take over a platform that ran before: what links to the chain, what does not, and how to fill the mirror.
+    Adopt(commands::adopt::AdoptArgs),
     /// Compare the platform's database with the chain, and follow every difference until it is gone.
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
@@ -109,7 +113,9 @@ impl Command {
     /// Long work tells how it goes.
     fn tells(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Run(_) | Self::Up(_) | Self::Adopt(_) | Self::Backfill(_) | Self::Reindex(_) => {
+                true
+            }
             Self::Verify(args) => args.deep,
             _ => false,
         }
@@ -137,88 +143,6 @@ pub struct UpArgs {
     pub devnet_bind: std::net::SocketAddr,
     /// How the devnet behaves.
     #[cfg(feature = "devnet")]
-    #[command(flatten)]
-    pub dials: DialArgs,
-}
-
-/// How the devnet behaves.
-#[cfg(feature = "devnet")]
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Devnet")]
-pub struct DialArgs {
-    /// Seed: the same one, with the same dials, makes the same blocks.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub seed: u64,
-    /// Stacks blocks per second; 0 for as many as the machine can make.
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    pub speed: u32,
-    /// About so many transactions a block.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
-    pub transactions: usize,
-    /// Fork each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 25)]
-    pub fork_every: u32,
-    /// Blocks that a fork replaces.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 3)]
-    pub fork_depth: u32,
-    /// Reorganise Bitcoin each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
-    pub burn_reorg_every: u32,
-    /// Restart, as an observer sees it, each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
-    pub restart_every: u32,
-    /// Percentage of payloads that are delivered twice.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    pub doubled: u8,
-    /// Payloads arrive up to so many places late.
-    #[arg(long, value_name = "PLACES", default_value_t = 0)]
-    pub late: usize,
-    /// Percentage of payloads that are held back until a restart, or for 40 payloads.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    pub lost: u8,
-}
-
-#[cfg(feature = "devnet")]
-impl DialArgs {
-    /// The dials, checked.
-    ///
-    /// # Errors
-    /// When they make no chain.
-    pub fn dials(&self) -> Result<crate::devnet::Dials, crate::devnet::DialsError> {
-        let dials = crate::devnet::Dials {
-            seed: self.seed,
-            block_interval: Duration::from_secs(1)
-                .checked_div(self.speed)
-                .unwrap_or_default(),
-            transactions: self.transactions,
-            fork_every: self.fork_every,
-            fork_depth: self.fork_depth,
-            burn_reorg_every: self.burn_reorg_every,
-            restart_every: self.restart_every,
-            doubled_percent: self.doubled,
-            late_by: self.late,
-            lost_percent: self.lost,
-            ..crate::devnet::Dials::default()
-        };
-        dials.check()?;
-        Ok(dials)
-    }
-}
-
-/// Options of `devnet`.
-#[cfg(feature = "devnet")]
-#[derive(Debug, Args)]
-pub struct DevnetArgs {
-    /// Where the RPC listens.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]
-    pub bind: std::net::SocketAddr,
-    /// Post events to this observer, as a node does; may be given several times.
-    #[arg(long, value_name = "URL")]
-    pub observer: Vec<String>,
-    /// End by itself after this time; for instance 60s, 5m, 1h.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub run_for: Option<Duration>,
-    /// How it behaves.
     #[command(flatten)]
     pub dials: DialArgs,
 }
@@ -424,6 +348,7 @@ async fn dispatch(
         Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
         Command::Deployments(command) => commands::deployments::deployments(config, &command).await,
         Command::Keys(command) => commands::keys::keys(config, &command).await,
+        Command::Adopt(args) => commands::adopt::adopt(config, &args, &cancel).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
         Command::Post(args) => {

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod adopt;
 pub mod audit;
 pub mod backfill;
 mod backfill_archive;

@@ -140,6 +140,19 @@ impl Seen {
     }
 }
 
+/// What `/v1/completeness` answers.
+///
+/// # Errors
+/// When the mirror cannot be read.
+pub(super) async fn completeness(config: &Config, pool: &Pool) -> Result<Value, CommandError> {
+    let live = Arc::new(ProcessLive::new(Arc::new(
+        Metrics::new().map_err(CommandError::other)?,
+    )));
+    let router = api::router(api_state(config, pool.clone(), live));
+    let answer = get(router, "/v1/completeness").await?;
+    answer.map_err(|detail| CommandError::other(NoStatus(detail)))
+}
+
 /// From which depth on a block is final: as the process that writes the mirror counts, else as configured here.
 pub async fn finality(config: &Config, pool: &Pool) -> u32 {
     let noted = store::lease::finality(pool).await.ok().flatten();

@@ -181,10 +181,7 @@ fn secrets_come_from_files_of_their_own() {
     };
     let config = of(None);
     assert_eq!(config.database_url.as_deref(), Some("postgres://u:p@h/d"));
-    let origin = config
-        .dump
-        .iter()
-        .find(|(key, ..)| *key == "database.url");
+    let origin = config.dump.iter().find(|(key, ..)| *key == "database.url");
     let (_, value, origin) = origin.unwrap();
     assert_eq!(
         (value.as_str(), origin.as_str()),

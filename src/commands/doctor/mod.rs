@@ -5,6 +5,7 @@
 mod database;
 mod finding;
 mod host;
+mod replication;
 mod settings;
 mod sources;
 mod work;
@@ -212,7 +213,7 @@ async fn ask(pool: &Pool, config: &Config, limit: Duration) -> Vec<Finding> {
             database::connections(p(), each),
         ),
         start("database.transactions", limit, database::transactions(p())),
-        start("database.replication", limit, database::replication(p())),
+        start("database.replication", limit, replication::replication(p())),
     ];
     // Without a schema there is no mirror to look at, and the schema's own finding says so.
     if store::migrate::standing(pool).await.is_ok() {
