@@ -1,0 +1,1 @@
+//! The files to deploy with say what the program does.
