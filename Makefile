@@ -40,6 +40,11 @@ ledger-export: setup ## Hold the books against hledger and beancount, with balan
 schemathesis: setup ## Compare the running API with its description, on generated requests (needs python 3.10)
 	@scripts/schemathesis
 
+.PHONY: deploy-drill
+deploy-drill: setup ## Follow docs/deploy.md under a throw-away prefix, to a restored backup with equal digests
+	$(CARGO) build --locked
+	@scripts/deploy-drill
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)

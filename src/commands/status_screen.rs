@@ -216,6 +216,9 @@ fn proofs(complete: &Value) -> String {
     let of = contracts.map_or(0, Vec::len);
     let proved = contracts.into_iter().flatten();
     let proved = proved.filter(|c| c["proof"]["verdict"] == "proved").count();
+    if of == 0 {
+        return "nothing to prove yet: no contract of ours has printed".to_owned();
+    }
     let says = match (complete["complete"] == true, complete["proved"] == true) {
         (true, true) => "no event is missing, proved at a node",
         (true, false) => "no event is missing as far as the mirror can tell",

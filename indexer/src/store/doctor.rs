@@ -258,8 +258,6 @@ pub struct Work {
     pub audited_otherwise: i64,
     /// Sources that told one block differently.
     pub disagreements: i64,
-    /// Webhooks that stand still.
-    pub webhooks_paused: i64,
     /// Lines of the outbox that are not booked.
     pub unbooked: i64,
     /// Breaks with the platform that are open.
@@ -270,7 +268,7 @@ pub struct Work {
     pub reconcile_error: Option<String>,
 }
 
-/// Looks at the mirror's work.
+/// Looks at the mirror's work. A reader may.
 ///
 /// # Errors
 /// When the database fails.
@@ -279,6 +277,17 @@ pub async fn work(pool: &PgPool) -> Result<Work, StoreError> {
         .fetch_one(pool)
         .await
         .map_err(StoreError::db("say how the work stands"))
+}
+
+/// Webhooks that stand still. A reader may not look.
+///
+/// # Errors
+/// When the database fails.
+pub async fn paused_webhooks(pool: &PgPool) -> Result<i64, StoreError> {
+    sqlx::query_scalar!(r#"select count(*) as "paused!" from webhook where state = 'paused'"#)
+        .fetch_one(pool)
+        .await
+        .map_err(StoreError::db("count webhooks that are paused"))
 }
 
 /// Is the database's mirror the one that the configuration describes? An empty database is anybody's.

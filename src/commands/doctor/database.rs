@@ -194,7 +194,7 @@ pub(super) async fn grants(pool: Pool) -> Vec<Finding> {
                 };
                 finding
                     .why("these rights are the last fence between a fault of this program and the facts")
-                    .remedy("as the owner: psql -f deploy/sql/roles.sql, which sets every grant anew")
+                    .remedy("as the owner, grant or revoke what is named; missing roles are made before the first migration (deploy/sql/roles.sql), which grants to them")
                     .see("docs/deploy.md#roles")
             })
             .collect(),

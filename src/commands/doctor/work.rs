@@ -139,17 +139,6 @@ fn waits(work: &Work, findings: &mut Vec<Finding>) {
             format!("{} wait, none is unreadable, no gap", work.received),
         ));
     }
-    if work.webhooks_paused > 0 {
-        findings.push(
-            Finding::warning(
-                "webhooks",
-                format!("{} webhooks are paused", work.webhooks_paused),
-            )
-            .why("their receivers are told nothing until somebody resumes them")
-            .remedy("mend the receiver, then resume it: PATCH /v1/webhooks/{id}")
-            .see("docs/streams.md"),
-        );
-    }
 }
 
 fn proofs(work: &Work, findings: &mut Vec<Finding>) {
@@ -266,19 +255,37 @@ fn reconciler(work: &Work, config: &Config) -> Finding {
     }
 }
 
-/// Deliveries that were given up.
+/// Deliveries that were given up, and webhooks that stand still.
 pub(super) async fn webhooks(pool: Pool) -> Vec<Finding> {
     const CHECK: &str = "webhooks";
-    match stxworx_indexer::store::webhook::delivery::waiting(&pool).await {
-        Err(error) => vec![failed(CHECK, &error)],
-        Ok((_, 0)) => vec![Finding::fine(CHECK, "no dead letter")],
-        Ok((_, dead)) => vec![
+    const SEE: &str = "docs/streams.md";
+    let dead = stxworx_indexer::store::webhook::delivery::waiting(&pool).await;
+    let paused = doctor::paused_webhooks(&pool).await;
+    let (dead, paused) = match (dead, paused) {
+        (Ok((_, dead)), Ok(paused)) => (dead, paused),
+        (Err(error), _) | (_, Err(error)) => return vec![failed(CHECK, &error)],
+    };
+    let mut findings = Vec::new();
+    if dead > 0 {
+        findings.push(
             Finding::warning(CHECK, format!("{dead} dead letters"))
                 .why("a receiver was not told of something, and will not be by itself")
                 .remedy("mend the receiver, then send them again: POST /v1/webhooks/{id}/dead-letters/{delivery}/redrive")
-                .see("docs/streams.md"),
-        ],
+                .see(SEE),
+        );
     }
+    if paused > 0 {
+        findings.push(
+            Finding::warning(CHECK, format!("{paused} webhooks are paused"))
+                .why("their receivers are told nothing until somebody resumes them")
+                .remedy("mend the receiver, then resume it: PATCH /v1/webhooks/{id}")
+                .see(SEE),
+        );
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine(CHECK, "no dead letter, none is paused"));
+    }
+    findings
 }
 
 #[cfg(test)]
@@ -302,7 +309,6 @@ mod tests {
             unproved: 0,
             audited_otherwise: 0,
             disagreements: 0,
-            webhooks_paused: 0,
             unbooked: 0,
             breaks: 0,
             reconciled_seconds: None,
@@ -356,10 +362,6 @@ mod tests {
             },
             Work {
                 given_up: 1,
-                ..work()
-            },
-            Work {
-                webhooks_paused: 1,
                 ..work()
             },
             Work {

@@ -175,19 +175,12 @@ fn rights_indexes_and_what_was_found_wrong() {
 fn schemas_of_other_versions_and_other_mirrors() {
     run(async {
         let db = filled(&[]).await;
-        let other = said(
-            &[
-                ("DATABASE_URL", db.url.as_str()),
-                ("STXWORX_NETWORK", "testnet"),
-            ],
-            &[],
-        );
-        has(
-            &other.await.1,
-            "mirror.kind",
-            "fault",
-            "built with network devnet",
-        );
+        let environment = [
+            ("DATABASE_URL", db.url.as_str()),
+            ("STXWORX_NETWORK", "testnet"),
+        ];
+        let other = said(&environment, &[]).await.1;
+        has(&other, "mirror.kind", "fault", "built with network devnet");
         db.sql("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
             .await;
         has(

@@ -13,7 +13,6 @@ select l.holder as "holder?", l.expires_at > clock_timestamp() as "is_held?",
        (select count(*) from cursor_proof where verdict = 'differs') as "unproved!",
        (select count(*) from audit_result where verdict = 'differs') as "audited_otherwise!",
        (select count(*) from source_disagreement) as "disagreements!",
-       (select count(*) from webhook where state = 'paused') as "webhooks_paused!",
        (select count(*) from outbox o, ledger_progress p where o.id > p.outbox_watermark) as "unbooked!",
        (select count(*) from break where state = 'open') as "breaks!",
        (select extract(epoch from clock_timestamp() - max(finished_at))::bigint
