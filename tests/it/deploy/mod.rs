@@ -6,4 +6,5 @@ mod adopt;
 mod deployments;
 mod doctor;
 mod files;
+mod image;
 mod status;
