@@ -22,6 +22,8 @@ type Lie = fn(&str, Json) -> Json;
 
 /// Stands before a node and changes what it answers.
 async fn between(node: &str, lie: Lie) -> String {
+    // A second installation is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let router = Router::new()
         .fallback(pass)
         .with_state((node.to_owned(), lie));
@@ -101,7 +103,7 @@ fn what_the_devnet_runs_is_this_versions() {
         );
         for of in report["contracts"].as_array().unwrap() {
             assert_eq!(of["verdict"], "equal");
-            assert_eq!(of["clarity_version"], "Clarity3");
+            assert!(of["clarity_version"].is_string());
             assert!(of["publish_height"].is_u64());
         }
         let security = contract(&report, "freelance-security");
@@ -186,19 +188,22 @@ fn each_thing_that_is_not_so_is_named_and_exits_with_3() {
         );
         assert_eq!(contract(&said, "freelance-data")["verdict"], "equal");
 
-        // Another version of Clarity, and a fee that cannot be.
-        let version: Lie = |path, mut json| {
-            if path.starts_with("/v2/contracts/interface/") {
-                json["clarity_version"] = json!("Clarity2");
-            }
-            json
-        };
-        let (code, said) = report(&between(&served.url, version).await, &deployer).await;
-        assert_eq!(code, Some(3));
+        // The same contracts, if they were on a network of value: with signers that everybody is, of another Clarity.
+        let mut command = stxworx(&["deployments", "verify", "--node", &served.url]);
+        command
+            .args(["--deployer", &deployer, "--output", "json"])
+            .env("STXWORX_NETWORK", "testnet")
+            .env("STXWORX_DATA_DIR", "/nonexistent");
+        let done = output(command).await;
+        assert_eq!(done.status.code(), Some(3));
+        let said: Json = serde_json::from_str(&stdout(&done)).unwrap();
+        let wrong = |name| contract(&said, name)["wrong"].as_array().unwrap().clone();
         assert_eq!(
-            contract(&said, "freelance-badges")["wrong"][0],
-            "published as Clarity2, not as Clarity3"
+            wrong("freelance-badges"),
+            ["published as Clarity2, not as Clarity3"]
         );
+        let signers = wrong("freelance-security")[0].as_str().unwrap().to_owned();
+        assert!(signers.contains("whose key everybody has"), "{signers}");
 
         let timelock: Lie = |path, mut json| {
             if path.ends_with("/freelance-security/delay") {

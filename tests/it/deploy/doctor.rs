@@ -318,6 +318,8 @@ fn clocks_of_others_and_roles_that_may_too_much() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, late).await });
+        db.sql("create table projects (id text, on_chain_id bigint)")
+            .await;
         let environment = [
             ("DATABASE_URL", db.url.as_str()),
             ("STXWORX_API_SOURCE_URLS", &url),
@@ -332,7 +334,7 @@ fn clocks_of_others_and_roles_that_may_too_much() {
             "fault",
             "cannot fill a mirror of everything",
         );
-        // It has no table projects, and its role is the owner of everything.
+        // What it gives of a project is too little, and its role is the owner of everything.
         has(
             &report,
             "source.platform",

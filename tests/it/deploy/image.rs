@@ -293,10 +293,20 @@ fn the_context_of_the_build_has_what_the_sources_include() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir()
-                && !["target", "node_modules", ".git", ".pg", ".data", "fuzz"].contains(&name)
+                && ![
+                    "target",
+                    "node_modules",
+                    ".git",
+                    ".pg",
+                    ".data",
+                    "fuzz",
+                    "tests",
+                    "benches",
+                ]
+                .contains(&name)
             {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            } else if path.extension().is_some_and(|e| e == "rs") && name != "tests.rs" {
                 let text = std::fs::read_to_string(&path).unwrap();
                 for part in text
                     .split("include_str!(")
