@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 use stxworx_indexer::metrics::Metrics;
+use stxworx_indexer::source::http::{FetchError, Server};
 use stxworx_indexer::source::node::NodeSource;
 use stxworx_reconciler::platform::postgres::Platform;
 use stxworx_reconciler::rules::project_rules;
@@ -19,9 +20,6 @@ const HALF_SECOND_US: i64 = 500_000;
 /// Longest answer that is read, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// Why a server said nothing.
-type Silence = Box<dyn std::error::Error + Send + Sync>;
-
 /// An answer, and the clock that came with it.
 struct Answer {
     body: Json,
@@ -29,55 +27,15 @@ struct Answer {
     ahead_us: Option<i64>,
 }
 
-async fn ask(url: &str, timeout: Duration) -> Result<Answer, Silence> {
-    let client = reqwest::Client::builder()
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?;
-    let mut response = client.get(url).send().await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let date = response.headers().get(reqwest::header::DATE);
-    let date = date.and_then(|d| d.to_str().ok()).and_then(unix_of);
-    if !response.status().is_success() {
-        return Err(format!("{url} answered {}", response.status()).into());
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if bytes.len() + chunk.len() > LONGEST {
-            return Err(format!("the answer of {url} is longer than {LONGEST} bytes").into());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    let now_us = i64::try_from(now.as_micros())?;
+async fn ask(base: &str, path: &str, timeout: Duration) -> Result<Answer, FetchError> {
+    let server = Server::new(base, timeout, LONGEST, None)?;
+    let (body, date) = server.get_dated(path).await?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_us = i64::try_from(now.unwrap_or_default().as_micros()).unwrap_or(i64::MAX);
     Ok(Answer {
-        body: serde_json::from_slice(&bytes)?,
+        body,
         ahead_us: date.map(|s| s * 1_000_000 + HALF_SECOND_US - now_us),
     })
-}
-
-/// Unix seconds of an HTTP date: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110).
-fn unix_of(text: &str) -> Option<i64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [_, day, month, year, time, "GMT"] = words.as_slice() else {
-        return None;
-    };
-    let month = i64::try_from(MONTHS.find(*month)? / 3 + 1).ok()?;
-    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
-    let mut parts = time.split(':').map(str::parse::<i64>);
-    let (hours, minutes, seconds) = (
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-    );
-    // Days since 1970 of a year that begins in March, so that the leap day is its last.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    Some(days * 86_400 + hours * 3_600 + minutes * 60 + seconds)
 }
 
 /// The node that is audited against, and perhaps followed.
@@ -117,8 +75,7 @@ pub(super) async fn node(config: Config) -> Vec<Finding> {
             )
             .see(SEE)
     });
-    let page = format!("{}/v2/info", url.trim_end_matches('/'));
-    let info = ask(&page, config.node_timeout);
+    let info = ask(&url, "/v2/info", config.node_timeout);
     if let Ok(Answer {
         ahead_us: Some(ahead),
         ..
@@ -152,8 +109,7 @@ pub(super) async fn apis(config: Config) -> Vec<Finding> {
     }
     // A handful of servers, each with a limit of time of its own; the check has one, too.
     for url in &api.urls {
-        let page = format!("{}/extended", url.trim_end_matches('/'));
-        let answer = ask(&page, api.timeout).await;
+        let answer = ask(url, "/extended", api.timeout).await;
         match answer {
             Ok(answer) => {
                 let version = answer.body["server_version"].as_str().unwrap_or("?");
@@ -167,7 +123,7 @@ pub(super) async fn apis(config: Config) -> Vec<Finding> {
                 }
             }
             Err(error) => findings.push(
-                Finding::fault(CHECK, format!("{url}: {error}"))
+                Finding::fault(CHECK, format!("{url}: {}", stxworx_indexer::error_chain(&error)))
                     .why("what it is for stands still: following, gaps, backfills")
                     .remedy("is it up, is the URL its base, and is the key right? A second one in api_source.urls takes over")
                     .see(SEE),
@@ -241,23 +197,4 @@ pub(super) async fn platform(config: Config) -> Vec<Finding> {
     ));
     open.close().await;
     findings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_of_headers_are_read() {
-        for (text, unix) in [
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
-            ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
-            ("Fri, 01 Mar 2024 00:00:00 GMT", 1_709_251_200),
-        ] {
-            assert_eq!(unix_of(text), Some(unix), "{text}");
-        }
-        assert_eq!(unix_of("yesterday"), None);
-        assert_eq!(unix_of("Sun, 06 Nov 1994 08:49:37 CET"), None);
-    }
 }
