@@ -60,6 +60,11 @@ schemathesis: setup ## Compare the running API with its description, on generate
 console: setup ## Walk the operators' console in a headless Chromium; pictures go to target/console (needs python 3.9)
 	@scripts/console-test
 
+.PHONY: deploy-drill
+deploy-drill: setup ## Follow docs/deploy.md under a throw-away prefix, to a restored backup with equal digests
+	$(CARGO) build --locked
+	@scripts/deploy-drill
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)

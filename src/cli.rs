@@ -15,6 +15,8 @@ use crate::daemon::Role;
 use crate::post::{OutputFormat, PostArgs};
 use crate::workload::WorkloadArgs;
 
+#[cfg(feature = "devnet")]
+pub use crate::commands::devnet::{DevnetArgs, DialArgs};
 use crate::commands::explain::ExplainArgs;
 use crate::commands::reindex::ReindexArgs;
 use crate::commands::verify::VerifyArgs;
@@ -59,8 +61,10 @@ enum Command {
     Run(RunArgs),
     /// Bring the database's schema to this version.
     Migrate,
-    /// Say where the mirror stands and what it could not read.
-    Status(OutputArgs),
+    /// Say where the mirror stands and what waits, on one screen; with --watch again and again.
+    Status(commands::status::StatusArgs),
+    /// Examine configuration, database, sources, clocks, ports and disk, and say what to do.
+    Doctor(commands::doctor::DoctorArgs),
     /// Recompute every row and digest from the stored payloads and compare; walk the contracts' chains of events.
     Verify(VerifyArgs),
     /// Compare the mirror with a node: the contracts' cursors, and if asked for their states, balances and blocks.
@@ -79,6 +83,8 @@ enum Command {
     /// The DAO's books: balances, journal, statements, closed periods, proofs and exports.
     #[command(subcommand)]
     Ledger(commands::ledger::LedgerCommand),
+    /// Take over a platform that ran before: what links to the chain, what does not, and how to fill the mirror.
+    Adopt(commands::adopt::AdoptArgs),
     /// Compare the platform's database with the chain, and follow every difference until it is gone.
     Reconcile(commands::reconcile::ReconcileArgs),
     /// List, show and decide what reconciliation found.
@@ -92,6 +98,9 @@ enum Command {
     /// Prepare the platform's contracts for a deployment.
     #[command(subcommand)]
     Contracts(ContractsCommand),
+    /// Compare the contracts on the chain with this version's.
+    #[command(subcommand)]
+    Deployments(commands::deployments::DeploymentsCommand),
     /// Make, list and revoke keys of the API, and sign tokens.
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
@@ -106,7 +115,9 @@ impl Command {
     /// Long work tells how it goes.
     fn tells(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Up(_) | Self::Backfill(_) | Self::Reindex(_) => true,
+            Self::Run(_) | Self::Up(_) | Self::Adopt(_) | Self::Backfill(_) | Self::Reindex(_) => {
+                true
+            }
             Self::Mints(args) => args.tells(),
             Self::Verify(args) => args.deep,
             _ => false,
@@ -139,96 +150,6 @@ pub struct UpArgs {
     pub devnet_bind: std::net::SocketAddr,
     /// How the devnet behaves.
     #[cfg(feature = "devnet")]
-    #[command(flatten)]
-    pub dials: DialArgs,
-}
-
-/// How the devnet behaves.
-#[cfg(feature = "devnet")]
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Devnet")]
-pub struct DialArgs {
-    /// Seed: the same one, with the same dials, makes the same blocks.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub seed: u64,
-    /// Stacks blocks per second; 0 for as many as the machine can make.
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    pub speed: u32,
-    /// About so many transactions a block.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
-    pub transactions: usize,
-    /// Fork each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 25)]
-    pub fork_every: u32,
-    /// Blocks that a fork replaces.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 3)]
-    pub fork_depth: u32,
-    /// Reorganise Bitcoin each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
-    pub burn_reorg_every: u32,
-    /// Restart, as an observer sees it, each time the chain has grown by so many blocks; 0 for never.
-    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
-    pub restart_every: u32,
-    /// Percentage of payloads that are delivered twice.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    pub doubled: u8,
-    /// Payloads arrive up to so many places late.
-    #[arg(long, value_name = "PLACES", default_value_t = 0)]
-    pub late: usize,
-    /// Percentage of payloads that are held back until a restart, or for 40 payloads.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    pub lost: u8,
-    /// Leave the key of the role `minter`, and most badges, to somebody outside.
-    #[arg(long)]
-    pub minter_apart: bool,
-    /// What the RPC does wrong.
-    #[command(flatten)]
-    pub faults: crate::commands::devnet::FaultArgs,
-}
-
-#[cfg(feature = "devnet")]
-impl DialArgs {
-    /// The dials, checked.
-    ///
-    /// # Errors
-    /// When they make no chain.
-    pub fn dials(&self) -> Result<crate::devnet::Dials, crate::devnet::DialsError> {
-        let dials = crate::devnet::Dials {
-            seed: self.seed,
-            block_interval: Duration::from_secs(1)
-                .checked_div(self.speed)
-                .unwrap_or_default(),
-            transactions: self.transactions,
-            fork_every: self.fork_every,
-            fork_depth: self.fork_depth,
-            burn_reorg_every: self.burn_reorg_every,
-            restart_every: self.restart_every,
-            doubled_percent: self.doubled,
-            late_by: self.late,
-            lost_percent: self.lost,
-            minter_apart: self.minter_apart,
-            faults: self.faults.faults(),
-            ..crate::devnet::Dials::default()
-        };
-        dials.check()?;
-        Ok(dials)
-    }
-}
-
-/// Options of `devnet`.
-#[cfg(feature = "devnet")]
-#[derive(Debug, Args)]
-pub struct DevnetArgs {
-    /// Where the RPC listens.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]
-    pub bind: std::net::SocketAddr,
-    /// Post events to this observer, as a node does; may be given several times.
-    #[arg(long, value_name = "URL")]
-    pub observer: Vec<String>,
-    /// End by itself after this time; for instance 60s, 5m, 1h.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub run_for: Option<Duration>,
-    /// How it behaves.
     #[command(flatten)]
     pub dials: DialArgs,
 }
@@ -380,7 +301,15 @@ pub fn execute(cli: Cli) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Outcome, CommandError> {
-    let config = load_config(&cli.global)?;
+    let config = match (load_config(&cli.global), &cli.command) {
+        (Ok(config), _) => config,
+        (Err(error), command) => {
+            if let Command::Doctor(args) = command {
+                commands::doctor::no_configuration(&error, args);
+            }
+            return Err(error.into());
+        }
+    };
     crate::process::init_logging(&config, !cli.command.tells());
     // Both reqwest and sqlx speak TLS through rustls; one provider serves them all.
     if rustls::crypto::ring::default_provider()
@@ -414,7 +343,8 @@ async fn dispatch(
         Command::Devnet(args) => commands::devnet::devnet(&args, cancel).await,
         Command::Run(args) => commands::run::run(config, &args, cancel).await,
         Command::Migrate => commands::migrate::migrate(config).await,
-        Command::Status(args) => commands::status::status(config, args.output).await,
+        Command::Status(args) => commands::status::status(config, &args, cancel).await,
+        Command::Doctor(args) => commands::doctor::doctor(config, &args).await,
         Command::Verify(args) => commands::verify::verify(config, &args).await,
         Command::Audit(args) => commands::audit::audit(config, &args).await,
         Command::Rebuild(args) => commands::rebuild::rebuild(config, args.yes).await,
@@ -423,7 +353,9 @@ async fn dispatch(
         Command::Reindex(args) => commands::reindex::reindex(config, &args, cancel).await,
         Command::Explain(args) => commands::explain::explain(config, &args).await,
         Command::Ledger(command) => commands::ledger::ledger(config, &command).await,
+        Command::Deployments(command) => commands::deployments::deployments(config, &command).await,
         Command::Keys(command) => commands::keys::keys(config, &command).await,
+        Command::Adopt(args) => commands::adopt::adopt(config, &args, &cancel).await,
         Command::Reconcile(args) => commands::reconcile::reconcile(config, &args).await,
         Command::Breaks(args) => commands::breaks::breaks(config, &args).await,
         Command::Mints(args) => commands::mints::mints(config, &args, cancel).await,

@@ -119,11 +119,15 @@ fn check(network: Network, signers: &[Principal]) -> Result<(), SignersError> {
 /// The addresses in the source as it stands.
 fn devnet_signers() -> Vec<Principal> {
     let source = SOURCES.iter().find(|(n, _)| *n == "freelance-security");
-    let list = source.and_then(|(_, source)| signers_of(source));
-    let words = list.unwrap_or_default().split_whitespace();
-    words
-        .filter_map(|w| w.strip_prefix('\'')?.parse().ok())
-        .collect()
+    source
+        .and_then(|(_, source)| first_signers(source))
+        .unwrap_or_default()
+}
+
+/// The first signers in a source of `freelance-security`. None where there is no such list, or it holds anything else.
+pub fn first_signers(source: &str) -> Option<Vec<Principal>> {
+    let words = signers_of(source)?.split_whitespace();
+    words.map(|w| w.strip_prefix('\'')?.parse().ok()).collect()
 }
 
 /// What stands in the list of signers.

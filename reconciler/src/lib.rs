@@ -3,8 +3,10 @@
 //! What decides is pure: a moment ([`anchor`]), what a rule may say ([`rule`], [`rules`]), the life of what it found
 //! ([`breaks`]), and the bytes on which that rests ([`evidence`]).
 //! Around it, [`platform::postgres`] reads the platform, and [`engine`] carries runs out.
+//! [`adopt`] links a platform that ran before the mirror did.
 //! [`ledger`] keeps the DAO's books; its modules say which of them reach out.
 
+pub mod adopt;
 pub mod anchor;
 pub mod breaks;
 pub mod engine;

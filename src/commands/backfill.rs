@@ -169,16 +169,44 @@ pub async fn from_source<P: Pull>(
     };
     let result = run(source, &shelf, config, &order, cancel).await;
     shelf.pool.close().await;
+    crate::cli::say!("{}", result?);
+    Ok(Outcome::Done)
+}
+
+/// The same, to the source's tip, for a command that says something else on standard output. What it came to, in words.
+///
+/// # Errors
+/// As [`backfill`].
+pub async fn to_tip<P: Pull>(
+    source: &P,
+    url: &str,
+    config: &Config,
+    from_inclusive: u32,
+    cancel: &CancellationToken,
+) -> Result<String, CommandError> {
+    let shelf = PgShelf {
+        pool: store::pool(url, Access::Write, 6).map_err(CommandError::other)?,
+        wake: Arc::new(Notify::new()),
+    };
+    let order = Order {
+        source: source.source(),
+        place: source.name().to_owned(),
+        from_inclusive,
+        to_inclusive: None,
+    };
+    let result = run(source, &shelf, config, &order, cancel).await;
+    shelf.pool.close().await;
     result
 }
 
+/// What it came to, in words.
 async fn run<P: Pull>(
     source: &P,
     shelf: &PgShelf,
     config: &Config,
     order: &Order,
     cancel: &CancellationToken,
-) -> Result<Outcome, CommandError> {
+) -> Result<String, CommandError> {
     let followed = load::follow_set(&shelf.pool).await;
     if followed
         .map_err(CommandError::other)?
@@ -220,8 +248,7 @@ async fn run<P: Pull>(
     let finished = finished.map_err(CommandError::other)?;
     let result = conclude(shelf, &mut job, finished, cancel).await;
     lock.release().await;
-    result.map_err(CommandError::other)?;
-    Ok(Outcome::Done)
+    result.map_err(CommandError::other)
 }
 
 /// Says how it ended, after waiting for a daemon to mirror what was stored.
@@ -230,14 +257,13 @@ async fn conclude(
     job: &mut Job,
     finished: Finished,
     cancel: &CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<String, StoreError> {
     let (from, next) = (job.order.from_inclusive, job.next);
     if finished == Finished::Stopped {
-        crate::cli::say!(
+        return Ok(format!(
             "stopped before height {next}; the same command goes on there (job {})",
             job.id
-        );
-        return Ok(());
+        ));
     }
     let stored = match next.checked_sub(1) {
         Some(last) if last >= from => format!("heights {from} to {last} are stored"),
@@ -245,27 +271,22 @@ async fn conclude(
     };
     loop {
         if backfill::settle(shelf, job).await? {
-            match &job.error {
-                Some(note) => crate::cli::say!("{stored}; {note}"),
-                None => crate::cli::say!("{stored}, and the mirror holds them"),
-            }
-            return Ok(());
+            return Ok(match &job.error {
+                Some(note) => format!("{stored}; {note}"),
+                None => format!("{stored}, and the mirror holds them"),
+            });
         }
         let idle = store::health(&shelf.pool).await?.received == 0;
         if !lease::is_held(&shelf.pool).await? {
-            crate::cli::say!("{stored}; the next `stxworx run` mirrors them");
-            return Ok(());
+            return Ok(format!("{stored}; the next `stxworx run` mirrors them"));
         }
         if cancel.is_cancelled() || idle {
             // What was stored last may have been mirrored since the look above.
-            if !backfill::settle(shelf, job).await? {
-                crate::cli::say!(
-                    "{stored}; they do not connect with the mirror yet, see `stxworx gaps`"
-                );
+            return Ok(if backfill::settle(shelf, job).await? {
+                format!("{stored}, and the mirror holds them")
             } else {
-                crate::cli::say!("{stored}, and the mirror holds them");
-            }
-            return Ok(());
+                format!("{stored}; they do not connect with the mirror yet, see `stxworx gaps`")
+            });
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(200)) => {}

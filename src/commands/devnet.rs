@@ -1,10 +1,12 @@
 //! `stxworx devnet`: the devnet alone.
 
+use std::time::Duration;
+
 use clap::Args;
 use stxworx_clarity::market::{Actor, Marketplace};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{CommandError, DevnetArgs, Outcome};
+use crate::cli::{CommandError, Outcome};
 use crate::devnet::{Devnet, RpcFaults};
 use crate::post::ObserverUrl;
 
@@ -40,6 +42,93 @@ impl FaultArgs {
             absurd_fees_percent: self.rpc_absurd_fees,
         }
     }
+}
+
+/// How the devnet behaves.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Devnet")]
+pub struct DialArgs {
+    /// Seed: the same one, with the same dials, makes the same blocks.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Stacks blocks per second; 0 for as many as the machine can make.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    pub speed: u32,
+    /// About so many transactions a block.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    pub transactions: usize,
+    /// Fork each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 25)]
+    pub fork_every: u32,
+    /// Blocks that a fork replaces.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 3)]
+    pub fork_depth: u32,
+    /// Reorganise Bitcoin each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    pub burn_reorg_every: u32,
+    /// Restart, as an observer sees it, each time the chain has grown by so many blocks; 0 for never.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    pub restart_every: u32,
+    /// Percentage of payloads that are delivered twice.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub doubled: u8,
+    /// Payloads arrive up to so many places late.
+    #[arg(long, value_name = "PLACES", default_value_t = 0)]
+    pub late: usize,
+    /// Percentage of payloads that are held back until a restart, or for 40 payloads.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub lost: u8,
+    /// Leave the key of the role `minter`, and most badges, to somebody outside.
+    #[arg(long)]
+    pub minter_apart: bool,
+    /// What the RPC does wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
+}
+
+impl DialArgs {
+    /// The dials, checked.
+    ///
+    /// # Errors
+    /// When they make no chain.
+    pub fn dials(&self) -> Result<crate::devnet::Dials, crate::devnet::DialsError> {
+        let dials = crate::devnet::Dials {
+            seed: self.seed,
+            block_interval: Duration::from_secs(1)
+                .checked_div(self.speed)
+                .unwrap_or_default(),
+            transactions: self.transactions,
+            fork_every: self.fork_every,
+            fork_depth: self.fork_depth,
+            burn_reorg_every: self.burn_reorg_every,
+            restart_every: self.restart_every,
+            doubled_percent: self.doubled,
+            late_by: self.late,
+            lost_percent: self.lost,
+            minter_apart: self.minter_apart,
+            faults: self.faults.faults(),
+            ..crate::devnet::Dials::default()
+        };
+        dials.check()?;
+        Ok(dials)
+    }
+}
+
+/// Options of `devnet`.
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// Where the RPC listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20443")]
+    pub bind: std::net::SocketAddr,
+    /// Post events to this observer, as a node does; may be given several times.
+    #[arg(long, value_name = "URL")]
+    pub observer: Vec<String>,
+    /// End by itself after this time; for instance 60s, 5m, 1h.
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::cli::duration)]
+    pub run_for: Option<Duration>,
+    /// How it behaves.
+    #[command(flatten)]
+    pub dials: DialArgs,
 }
 
 /// Runs the devnet until it is cancelled or its time is over.

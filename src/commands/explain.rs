@@ -96,7 +96,7 @@ pub async fn explain(config: &Config, args: &ExplainArgs) -> Result<Outcome, Com
     let database = Database::attach(config)
         .await
         .map_err(CommandError::other)?;
-    let result = ask(database.url(), config.finality_burn_blocks, args).await;
+    let result = ask(database.url(), config, args).await;
     database.close().await;
     let (json, text) = result.map_err(CommandError::other)?;
     match args.output {
@@ -106,8 +106,9 @@ pub async fn explain(config: &Config, args: &ExplainArgs) -> Result<Outcome, Com
     Ok(Outcome::Done)
 }
 
-async fn ask(url: &str, finality: u32, args: &ExplainArgs) -> Result<(Value, String), Failure> {
+async fn ask(url: &str, config: &Config, args: &ExplainArgs) -> Result<(Value, String), Failure> {
     let pool = store::pool(url, Access::Read, 2)?;
+    let finality = super::status::finality(config, &pool).await;
     let contract = args.contract.as_deref();
     let subject = match &args.what {
         ExplainWhat::Project { id } => Subject::Project(id.to_string()),

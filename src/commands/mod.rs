@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod adopt;
 pub mod audit;
 pub mod backfill;
 mod backfill_archive;
@@ -9,6 +10,8 @@ pub mod config;
 pub mod contracts;
 #[cfg(feature = "devnet")]
 pub mod devnet;
+pub mod deployments;
+pub mod doctor;
 pub mod gaps;
 pub mod explain;
 pub mod ledger;
@@ -23,6 +26,7 @@ pub mod reconcile;
 pub mod reindex;
 pub mod run;
 pub mod status;
+mod status_screen;
 pub mod summary;
 pub mod up;
 #[cfg(feature = "devnet")]

@@ -1,34 +1,55 @@
 //! `stxworx status`.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::Value;
 use stxworx_indexer::api;
 use stxworx_indexer::metrics::Metrics;
-use stxworx_indexer::store::{self, Access};
+use stxworx_indexer::store::{self, Access, Pool, doctor};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::status_screen::{line, screen};
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::{Database, ProcessLive, api_state};
 use crate::post::OutputFormat;
 
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Look again and again until Ctrl-C: in place on a terminal, a line for each look elsewhere.
+    #[arg(long)]
+    pub watch: bool,
+    /// Pause between two looks; for instance 2s.
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::duration, default_value = "2s", requires = "watch")]
+    pub every: Duration,
+    /// How the result is printed.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// Shortest pause between two looks: the database has other work.
+const SHORTEST: Duration = Duration::from_millis(200);
+
 /// Prints where the mirror stands: what `/v1/status` answers, read from the database.
 ///
 /// # Errors
 /// When the database cannot be reached or holds no mirror.
-pub async fn status(config: &Config, output: OutputFormat) -> Result<Outcome, CommandError> {
+pub async fn status(
+    config: &Config,
+    args: &StatusArgs,
+    cancel: CancellationToken,
+) -> Result<Outcome, CommandError> {
     let database = Database::attach(config)
         .await
         .map_err(CommandError::other)?;
-    let result = read(config, database.url()).await;
+    let result = show(config, database.url(), args, &cancel).await;
     database.close().await;
-    let status = result?;
-    match output {
-        OutputFormat::Json => crate::cli::say!("{status:#}"),
-        OutputFormat::Text => crate::cli::say_text(&text(&status)),
-    }
-    Ok(Outcome::Done)
+    result.map(|()| Outcome::Done)
 }
 
 /// The mirror answered something else than its status.
@@ -36,14 +57,111 @@ pub async fn status(config: &Config, output: OutputFormat) -> Result<Outcome, Co
 #[error("the mirror has no status to show: {0}")]
 struct NoStatus(String);
 
-async fn read(config: &Config, url: &str) -> Result<Value, CommandError> {
+async fn show(
+    config: &Config,
+    url: &str,
+    args: &StatusArgs,
+    cancel: &CancellationToken,
+) -> Result<(), CommandError> {
     let pool = store::pool(url, Access::Read, 2).map_err(CommandError::other)?;
+    let in_place = args.watch && std::io::stdout().is_terminal();
+    loop {
+        let looked = Seen::look(config, &pool).await;
+        match looked {
+            Ok(seen) => seen.print(args, in_place),
+            // A database that is away comes again; whoever watches is told meanwhile.
+            Err(error) if args.watch => {
+                let error = stxworx_indexer::error_chain(&error).to_string();
+                crate::cli::say!("{error}");
+            }
+            Err(error) => {
+                pool.close().await;
+                return Err(error);
+            }
+        }
+        if !args.watch {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(args.every.max(SHORTEST)) => {}
+            () = cancel.cancelled() => break,
+        }
+    }
+    pool.close().await;
+    Ok(())
+}
+
+/// What a look saw.
+struct Seen {
+    status: Value,
+    completeness: Option<Value>,
+    work: Option<doctor::Work>,
+}
+
+impl Seen {
+    async fn look(config: &Config, pool: &Pool) -> Result<Self, CommandError> {
+        let mut config = config.clone();
+        config.finality_burn_blocks = finality(&config, pool).await;
+        let live = Arc::new(ProcessLive::new(Arc::new(
+            Metrics::new().map_err(CommandError::other)?,
+        )));
+        live.look(pool).await;
+        let router = api::router(api_state(&config, pool.clone(), live));
+        let mut status = get(router.clone(), "/v1/status")
+            .await?
+            .map_err(|detail| CommandError::other(NoStatus(detail)))?;
+        // The daemon is another process; what this one knows of itself means nothing.
+        if let Some(data) = status.get_mut("data").and_then(Value::as_object_mut) {
+            data.remove("process");
+        }
+        // The screen has less without these two, and the status is what was asked for.
+        let completeness = get(router, "/v1/completeness").await?.ok();
+        let work = doctor::work(pool).await.ok();
+        Ok(Self {
+            status,
+            completeness,
+            work,
+        })
+    }
+
+    fn print(&self, args: &StatusArgs, in_place: bool) {
+        let all = (&self.status, self.completeness.as_ref(), self.work.as_ref());
+        match args.output {
+            OutputFormat::Json if args.watch => crate::cli::say!("{}", self.status),
+            OutputFormat::Json => crate::cli::say!("{:#}", self.status),
+            OutputFormat::Text if in_place => {
+                // Home, each line cleared behind its text, and what is left of the last screen.
+                let text = screen(all.0, all.1, all.2).replace('\n', "\x1b[K\n");
+                crate::cli::say_text(&format!("\x1b[H{text}\x1b[J"));
+            }
+            OutputFormat::Text if args.watch => crate::cli::say!("{}", line(all.0)),
+            OutputFormat::Text => crate::cli::say_text(&screen(all.0, all.1, all.2)),
+        }
+    }
+}
+
+/// What `/v1/completeness` answers.
+///
+/// # Errors
+/// When the mirror cannot be read.
+pub(super) async fn completeness(config: &Config, pool: &Pool) -> Result<Value, CommandError> {
     let live = Arc::new(ProcessLive::new(Arc::new(
         Metrics::new().map_err(CommandError::other)?,
     )));
-    live.look(&pool).await;
     let router = api::router(api_state(config, pool.clone(), live));
-    let request = axum::http::Request::get("/v1/status")
+    let answer = get(router, "/v1/completeness").await?;
+    answer.map_err(|detail| CommandError::other(NoStatus(detail)))
+}
+
+/// From which depth on a block is final: as the process that writes the mirror counts, else as configured here.
+pub async fn finality(config: &Config, pool: &Pool) -> u32 {
+    let noted = store::lease::finality(pool).await.ok().flatten();
+    noted.unwrap_or(config.finality_burn_blocks)
+}
+
+/// The answer of a route; what it says where it refuses.
+async fn get(router: axum::Router, path: &str) -> Result<Result<Value, String>, CommandError> {
+    let request = axum::http::Request::get(path)
         .body(axum::body::Body::empty())
         .map_err(CommandError::other)?;
     let response = router.oneshot(request).await.map_err(CommandError::other)?;
@@ -51,60 +169,10 @@ async fn read(config: &Config, url: &str) -> Result<Value, CommandError> {
     let body = axum::body::to_bytes(response.into_body(), 16 << 20)
         .await
         .map_err(CommandError::other)?;
-    pool.close().await;
-    let mut value: Value = serde_json::from_slice(&body).map_err(CommandError::other)?;
+    let value: Value = serde_json::from_slice(&body).map_err(CommandError::other)?;
     if ok {
-        // The daemon is another process; what this one knows of itself means nothing.
-        if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
-            data.remove("process");
-        }
-        return Ok(value);
+        return Ok(Ok(value));
     }
-    let detail = value
-        .get("detail")
-        .and_then(Value::as_str)
-        .unwrap_or("no detail")
-        .to_owned();
-    Err(CommandError::other(NoStatus(detail)))
-}
-
-/// One line a value, nested keys joined by dots; easy to read and to grep.
-fn text(status: &Value) -> String {
-    let mut lines = String::new();
-    push("", status, &mut lines);
-    lines
-}
-
-fn push(key: &str, value: &Value, lines: &mut String) {
-    let join = |name: &str| {
-        if key.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{key}.{name}")
-        }
-    };
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .for_each(|(name, inner)| push(&join(name), inner, lines)),
-        Value::Array(items) if items.iter().any(|i| i.is_object()) => {
-            for (i, item) in items.iter().enumerate() {
-                push(&join(&i.to_string()), item, lines);
-            }
-        }
-        Value::Null => {}
-        Value::String(text) => lines.push_str(&format!("{key}: {text}\n")),
-        other => lines.push_str(&format!("{key}: {other}\n")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nested_values_become_lines() {
-        let status = serde_json::json!({"a": {"b": 1, "n": null}, "c": [{"d": "x"}], "e": ["y"]});
-        assert_eq!(text(&status), "a.b: 1\nc.0.d: x\ne: [\"y\"]\n");
-    }
+    let detail = value.get("detail").and_then(Value::as_str);
+    Ok(Err(detail.unwrap_or("no detail").to_owned()))
 }

@@ -19,6 +19,14 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A secret in a file of its own cannot be read.
+    #[error("the credential {} cannot be read; CREDENTIALS_DIRECTORY names its folder", path.display())]
+    Credential {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file is not TOML.
     #[error("the configuration file {} is not TOML", path.display())]
     Syntax {
@@ -50,6 +58,9 @@ pub enum ConfigError {
         expected: String,
     },
 }
+
+/// The folder of credentials, as systemd names it.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where settings come from.
 pub struct Sources<'a> {
@@ -147,6 +158,7 @@ impl Values {
         if let Some(path) = sources.file {
             values.add_file(path)?;
         }
+        values.add_credentials(sources)?;
         for setting in SETTINGS {
             let name = setting.env();
             let Some(text) = (sources.env)(&name) else {
@@ -185,6 +197,25 @@ impl Values {
                 });
             };
             self.set(setting, value, origin.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Secrets that a service manager hands over as files, each named like its setting (systemd: LoadCredential=; a
+    /// container's secrets, with the folder in the same variable).
+    fn add_credentials(&mut self, sources: &Sources<'_>) -> Result<(), ConfigError> {
+        let Some(folder) = (sources.env)(CREDENTIALS) else {
+            return Ok(());
+        };
+        for setting in SETTINGS.iter().filter(|s| s.secret) {
+            let path = Path::new(&folder).join(setting.key);
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(ConfigError::Credential { path, source }),
+            };
+            let value = Value::String(text.trim_end_matches(['\r', '\n']).to_owned());
+            self.set(setting, value, format!("credential {}", setting.key))?;
         }
         Ok(())
     }

@@ -176,3 +176,48 @@ fn the_secret_of_the_signer_is_long_enough_and_never_shown() {
         "{error}"
     );
 }
+
+#[test]
+fn secrets_come_from_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("database.url", "postgres://u:p@h/d\n");
+    put("api.listen", "0.0.0.0:1");
+    let path = folder.path().display().to_string();
+    let of = |more: Option<&'static str>| {
+        let env = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(path.clone()),
+            "DATABASE_URL" => more.map(str::to_owned),
+            _ => None,
+        };
+        let sources = Sources {
+            file: None,
+            env: &env,
+            flags: Vec::new(),
+        };
+        Config::load(&sources).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let config = of(None);
+    assert_eq!(config.database_url.as_deref(), Some("postgres://u:p@h/d"));
+    let origin = config.dump.iter().find(|(key, ..)| *key == "database.url");
+    let (_, value, origin) = origin.unwrap();
+    assert_eq!(
+        (value.as_str(), origin.as_str()),
+        ("\"<hidden>\"", "credential database.url")
+    );
+    // Only secrets are credentials, and a variable is nearer.
+    assert_eq!(config.api_listen.to_string(), "127.0.0.1:3800");
+    let nearer = of(Some("postgres://other@h/d"));
+    assert_eq!(nearer.database_url.as_deref(), Some("postgres://other@h/d"));
+    put("database.url", "mysql://x");
+    let sources = Sources {
+        file: None,
+        env: &|name| (name == "CREDENTIALS_DIRECTORY").then(|| path.clone()),
+        flags: Vec::new(),
+    };
+    let refused = Config::load(&sources).err().unwrap().to_string();
+    assert!(
+        refused.contains("<hidden>") && refused.contains("credential database.url"),
+        "{refused}"
+    );
+}

@@ -20,6 +20,7 @@ mod archive;
 mod bad_input;
 mod cli;
 mod deep_verify;
+mod deploy;
 mod database_faults;
 #[cfg(feature = "devnet")]
 mod devnet;

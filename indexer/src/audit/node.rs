@@ -65,6 +65,11 @@ fn decoded(what: &str, digits: &str) -> Result<Value, NodeError> {
     Ok(Value::decode_exact(&bytes).map_err(|e| FetchError::unusable(what, e))?)
 }
 
+/// A function's name as a part of a path: names of Clarity end in question marks, and may hold slashes.
+fn in_path(function: &str) -> String {
+    function.replace('?', "%3F").replace('/', "%2F")
+}
+
 /// Of what is asked at a block, only the block can be missing: unknown contracts and accounts have answers.
 fn or_unknown_tip<T>(answer: Result<T, FetchError>, tip: &IndexBlockHash) -> Result<T, NodeError> {
     answer.map_err(|error| match error {
@@ -104,7 +109,8 @@ impl NodeReader {
             .split_once('.')
             .ok_or_else(|| FetchError::unusable(&what, "the contract's id has no name"))?;
         let path = format!(
-            "/v2/contracts/call-read/{address}/{name}/{function}?{}",
+            "/v2/contracts/call-read/{address}/{name}/{}?{}",
+            in_path(function),
             at(tip)
         );
         let arguments: Vec<String> = arguments

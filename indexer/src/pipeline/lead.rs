@@ -99,6 +99,7 @@ pub(super) async fn stand_by(
                     holder = candidate.holder,
                     "this process writes the mirror"
                 );
+                note_finality(pool, config, candidate, position.epoch).await;
                 return Ok(Some(begin(pool, candidate, position.epoch, metrics)));
             }
             Attempt::Held {
@@ -124,6 +125,18 @@ pub(super) async fn stand_by(
         }
     }
     Ok(None)
+}
+
+/// For those who look from outside; a turn is not lost because it could not be noted.
+async fn note_finality(pool: &PgPool, config: &PipelineConfig, candidate: &Candidate, epoch: i64) {
+    let blocks = config.finality_burn_blocks;
+    if let Err(error) = lease::note_finality(pool, &candidate.holder, epoch, blocks).await {
+        let error = crate::error_chain(&error).to_string();
+        tracing::warn!(
+            error,
+            "what counts as final could not be noted; `stxworx status` takes its own configuration's"
+        );
+    }
 }
 
 fn begin(pool: &PgPool, candidate: &Candidate, epoch: i64, metrics: &Arc<Metrics>) -> Term {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 
 /// Why there is no answer, or none that can be used.
@@ -223,6 +223,21 @@ impl Server {
         let request = self.client.get(format!("{}{path}", self.base));
         let response = self.send(path, request).await?;
         parse(path, &self.body(path, response).await?)
+    }
+
+    /// GET, as JSON, and the server's clock when it answered: Unix seconds of its header `Date`, none without one.
+    ///
+    /// # Errors
+    /// As [`FetchError`] says.
+    pub async fn get_dated<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<i64>), FetchError> {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let response = self.send(path, request).await?;
+        let date = response.headers().get(DATE).and_then(|d| d.to_str().ok());
+        let date = date.and_then(super::http_date::unix_of);
+        Ok((parse(path, &self.body(path, response).await?)?, date))
     }
 
     /// GET, as JSON, unless it is what `etag` names.

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod archive;
 pub mod http;
+mod http_date;
 pub mod node;
 pub mod metrics;
 pub mod observer;

@@ -147,6 +147,43 @@ pub async fn release(pool: &PgPool, holder: &str, epoch: i64) -> Result<(), Stor
     Ok(())
 }
 
+/// Notes from which depth on this writer counts a block as final, for those who look at the mirror from outside.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_finality(
+    pool: &PgPool,
+    holder: &str,
+    epoch: i64,
+    burn_blocks: u32,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update lease set finality_burn_blocks = $3 where holder = $1 and epoch = $2",
+        holder,
+        epoch,
+        i32::try_from(burn_blocks).unwrap_or(i32::MAX)
+    )
+    .execute(pool)
+    .await
+    .map_err(StoreError::db("note what counts as final"))?;
+    Ok(())
+}
+
+/// From which depth on the newest writer counts a block as final; none where it did not say, or nobody ever wrote.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finality(pool: &PgPool) -> Result<Option<u32>, StoreError> {
+    let noted = sqlx::query_scalar!("select finality_burn_blocks from lease")
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::db("read what counts as final"))?;
+    noted
+        .flatten()
+        .map(|blocks| load::unsigned("lease", blocks))
+        .transpose()
+}
+
 /// Does somebody hold the lease?
 ///
 /// # Errors

@@ -52,6 +52,32 @@ pub async fn is_current(pool: &PgPool) -> Result<bool, StoreError> {
     Ok(applied(pool).await?.contains(&latest_version()))
 }
 
+/// How a database's schema stands to this build's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Migrations of this build that were not applied.
+    pub missing: Vec<i64>,
+    /// Applied ones that this build does not know.
+    pub unknown: Vec<i64>,
+}
+
+/// Compares the schema with this build's.
+///
+/// # Errors
+/// When the database fails, or was never migrated.
+pub async fn standing(pool: &PgPool) -> Result<Standing, StoreError> {
+    let applied = applied(pool).await?;
+    let known: Vec<i64> = MIGRATOR.iter().map(|m| m.version).collect();
+    let without = |these: &[i64], those: &[i64]| -> Vec<i64> {
+        let left = these.iter().filter(|v| !those.contains(v));
+        left.copied().collect()
+    };
+    Ok(Standing {
+        missing: without(&known, &applied),
+        unknown: without(&applied, &known),
+    })
+}
+
 /// Where sqlx notes what it has applied.
 const TABLE: &str = "_sqlx_migrations";
 

@@ -25,6 +25,7 @@ pub mod rebuild;
 pub mod sync;
 pub mod proof;
 pub mod deep;
+pub mod doctor;
 pub mod reconcile;
 pub mod reindex;
 pub mod read;

@@ -7,6 +7,7 @@
 //! A run reads everything in one `repeatable read` transaction, by a cursor, a page at a time: rows of the same moment,
 //! in bounded memory, each value as text or null.
 
+mod rights;
 mod shape;
 
 use std::collections::BTreeMap;
