@@ -136,7 +136,8 @@ fn an_earned_badge_is_minted_once_and_a_second_time_refused_by_the_chain() {
         assert_eq!(running.is_mined(&signed).await, TxStatus::Success);
         assert_eq!(running.node.mempool(&signed.txid).await, Presence::Absent);
         let seen = running.node.preflight(&lane(), &who, kind).await.unwrap();
-        assert!(seen.badge.is_some());
+        // The signers revoke the very first badge as part of their set-up, maybe at once, which bars its owner.
+        assert!(seen.badge.is_some() || seen.barred, "{seen:?}");
         let Answer::BadNonce {
             expected: 1,
             actual: 0,
