@@ -17,7 +17,7 @@ use crate::mint::types::{Answer, IntentState, PauseCode, Scope, SlotState};
 const USERS: [&str; 4] = ["STA", "STB", "STC", "STD"];
 const KINDS: [u64; 3] = [1, 2, 5];
 /// Runs without being asked; `STXWORX_MINT_RUNS` asks for more.
-const RUNS: u64 = 400;
+const RUNS: u64 = 2_000;
 
 fn policy() -> Policy {
     Policy {

@@ -298,13 +298,6 @@ impl World {
     }
 }
 
-pub fn lane() -> LaneId {
-    LaneId {
-        contract: CONTRACT.to_owned(),
-        sender: KEY.to_owned(),
-    }
-}
-
 /// Everything here is ready at once.
 pub fn now<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
