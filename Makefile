@@ -65,6 +65,10 @@ deploy-drill: setup ## Follow docs/deploy.md under a throw-away prefix, to a res
 	$(CARGO) build --locked
 	@scripts/deploy-drill
 
+.PHONY: deploy-lint
+deploy-lint: ## Lint Dockerfile, compose.yml, units, proxy and scripts, with tools of the registries
+	@scripts/deploy-lint
+
 .PHONY: reliability
 reliability: setup ## Run what docs/reliability.md lists, and write it anew (ARGS=--check compares only)
 	@scripts/reliability $(ARGS)
