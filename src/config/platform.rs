@@ -20,6 +20,8 @@ pub struct PlatformConfig {
     pub settings: Settings,
     /// How often.
     pub pauses: Pauses,
+    /// The node that is asked for balances, where it is another one than the daemon's.
+    pub node_url: Option<String>,
 }
 
 impl PlatformConfig {
@@ -37,8 +39,8 @@ impl PlatformConfig {
             settings: Settings {
                 source: PlatformSource {
                     url,
-                    projects_query: String::new(),
                     statement_timeout: Duration::from_secs(10),
+                    ..PlatformSource::default()
                 },
                 contract: None,
                 assets,
@@ -47,10 +49,13 @@ impl PlatformConfig {
                     windows: Windows {
                         platform_behind: window(1),
                         platform_ahead: window(2),
+                        badge_pending: window(1),
                         ..Windows::default()
                     },
                     ..Policy::default()
                 },
+                earned_asset: "STX".to_owned(),
+                node: None,
                 open_limit: 1_000,
                 incremental_limit: 10_000,
             },
@@ -58,6 +63,7 @@ impl PlatformConfig {
                 incremental: Duration::from_secs(1),
                 sweep: Duration::from_secs(15),
             },
+            node_url: None,
         }
     }
 }
@@ -84,12 +90,16 @@ pub(super) fn read(
         source: PlatformSource {
             url: url.clone(),
             projects_query: values.text("platform.projects_query")?,
+            badges_query: values.text("platform.badges_query")?,
+            users_query: values.text("platform.users_query")?,
             statement_timeout: ms("platform.statement_timeout_ms", 100, DAY_MS)?,
         },
         contract: Some(contract).filter(|id| !id.is_empty()),
         assets: assets(values)?,
         finality_burn_blocks,
         policy: policy(values)?,
+        earned_asset: earned_asset(values)?,
+        node: None,
         open_limit: size(values, "platform.open_limit", 1_000_000)?,
         incremental_limit: size(values, "platform.incremental_limit", 100_000)?,
     };
@@ -97,12 +107,25 @@ pub(super) fn read(
         incremental: ms("platform.pause_ms", 100, DAY_MS)?,
         sweep: ms("platform.sweep_pause_ms", 100, 30 * DAY_MS)?,
     };
-    Ok((!url.is_empty()).then_some(PlatformConfig { settings, pauses }))
+    Ok((!url.is_empty()).then_some(PlatformConfig {
+        settings,
+        pauses,
+        node_url: None,
+    }))
 }
 
 fn size(values: &Values, key: &'static str, max: u64) -> Result<usize, ConfigError> {
     let number: u32 = values.integer(key, 1, max)?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn earned_asset(values: &Values) -> Result<String, ConfigError> {
+    let asset = values.text("platform.earned_asset")?;
+    if asset != "STX" && asset.parse::<ContractId>().is_err() {
+        let expected = "STX, or a token's contract like ST….sbtc-token";
+        return Err(values.invalid("platform.earned_asset", expected));
+    }
+    Ok(asset)
 }
 
 fn assets(values: &Values) -> Result<BTreeMap<String, String>, ConfigError> {

@@ -393,6 +393,24 @@ pub const SETTINGS: &[Setting] = &[
         "Query of its projects; docs/reconciliation.md has the columns. Empty: its own table projects.",
     ),
     setting(
+        "platform.badges_query",
+        Kind::Text,
+        "\"\"",
+        "Query of the badges that it shows. Empty: its own table nft_achievements, if there is one. off: it shows none.",
+    ),
+    setting(
+        "platform.users_query",
+        Kind::Text,
+        "\"\"",
+        "Query of its users. Empty: its own table users, if there is one. off: nothing of them is compared.",
+    ),
+    setting(
+        "platform.earned_asset",
+        Kind::Text,
+        "\"STX\"",
+        "Asset in which it sums up what users earned: STX, or a token's contract.",
+    ),
+    setting(
         "platform.contract",
         Kind::Text,
         "\"\"",

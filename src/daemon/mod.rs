@@ -5,9 +5,10 @@
 //! released, and the process reports the failure with a non-zero code.
 
 mod database;
+mod desk;
 mod listen;
 mod live;
-mod reconciler;
+pub mod reconciler;
 mod serve;
 pub mod sources;
 
@@ -309,6 +310,7 @@ impl Daemon {
         state.cors = config.api.cors.clone();
         if config.api.administrative {
             state.admin = Some(store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?);
+            state.desk = Some(Arc::new(desk::Desk));
         }
         let metrics = ServeMetrics {
             open: self.metrics.api_connections.clone(),

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod cursor;
+pub mod desk;
 mod error;
 mod forms;
 mod examples;

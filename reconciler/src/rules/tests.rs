@@ -136,6 +136,7 @@ fn judged(
         chain,
         platform,
         assets: &assets,
+        claims: &Claims::new(),
     };
     let verdicts = project_rules()
         .into_iter()
@@ -321,6 +322,7 @@ fn a_project_known_in_part_is_skipped_and_not_called_good() {
         chain: Some(&chain),
         platform: &[],
         assets: &assets,
+        claims: &Claims::new(),
     };
     let skipped = project_rules()
         .iter()

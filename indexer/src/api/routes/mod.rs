@@ -5,6 +5,7 @@ mod blocks;
 mod breaks;
 mod completeness;
 mod coverage;
+mod decide;
 mod contracts;
 mod docs;
 pub(super) mod events;
@@ -85,6 +86,7 @@ pub(super) fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(audit_log::list))
         .routes(routes!(breaks::list))
         .routes(routes!(breaks::one))
+        .routes(routes!(decide::decide))
         .routes(routes!(breaks::coverage))
         .routes(routes!(why::why))
         .routes(routes!(webhooks::list, webhooks::create))
