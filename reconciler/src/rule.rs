@@ -127,6 +127,9 @@ mod text {
 /// A change of the platform that would end a break. Nothing carries it out by itself unless that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
+    /// What kind of repair it is, for whoever allows it: the column that is set, `insert` or `delete`.
+    #[serde(default)]
+    pub kind: String,
     /// For a person.
     pub says: String,
     /// The statement, with its values in place.

@@ -334,7 +334,12 @@ fn shown(it: &StoredBreak, history: &[Value]) -> String {
     let finding = &it.body["finding"];
     if let Some(repair) = finding["repair"].as_object() {
         let part = |name: &str| repair.get(name).and_then(Value::as_str).unwrap_or_default();
-        text.push_str(&format!("repair: {}\n  {}\n", part("says"), part("sql")));
+        text.push_str(&format!(
+            "repair ({}): {}\n  {}\n",
+            part("kind"),
+            part("says"),
+            part("sql")
+        ));
     }
     text.push_str(&format!("facts: {:#}\nhistory:\n", finding["facts"]));
     for event in history {

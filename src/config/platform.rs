@@ -8,7 +8,9 @@ use stxworx_reconciler::anchor::Window;
 use stxworx_reconciler::breaks::{Policy, Windows};
 use stxworx_reconciler::engine::Settings;
 use stxworx_reconciler::engine::daemon::Pauses;
+use stxworx_reconciler::engine::repair::Repairs;
 use stxworx_reconciler::platform::postgres::PlatformSource;
+use stxworx_reconciler::rules::cards;
 
 use super::ConfigError;
 use super::load::Values;
@@ -22,6 +24,8 @@ pub struct PlatformConfig {
     pub pauses: Pauses,
     /// The node that is asked for balances, where it is another one than the daemon's.
     pub node_url: Option<String>,
+    /// What may be repaired there; none for nothing.
+    pub repairs: Option<Repairs>,
 }
 
 impl PlatformConfig {
@@ -64,6 +68,7 @@ impl PlatformConfig {
                 sweep: Duration::from_secs(15),
             },
             node_url: None,
+            repairs: None,
         }
     }
 }
@@ -108,6 +113,7 @@ pub(super) fn read(
         sweep: ms("platform.sweep_pause_ms", 100, 30 * DAY_MS)?,
     };
     Ok((!url.is_empty()).then_some(PlatformConfig {
+        repairs: repairs(values)?,
         settings,
         pauses,
         node_url: None,
@@ -117,6 +123,34 @@ pub(super) fn read(
 fn size(values: &Values, key: &'static str, max: u64) -> Result<usize, ConfigError> {
     let number: u32 = values.integer(key, 1, max)?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn repairs(values: &Values) -> Result<Option<Repairs>, ConfigError> {
+    let url = values.text("platform.repair_url")?;
+    let mut allowed = Vec::new();
+    for item in values.list("platform.repairs")? {
+        let known = item.split_once('=').filter(|(rule, kind)| {
+            !kind.is_empty() && cards().iter().any(|(_, info)| info.id == *rule)
+        });
+        let Some((rule, kind)) = known else {
+            let expected = "RULE=KIND, for instance P3=status; `stxworx breaks show` has the kind";
+            return Err(values.invalid_item("platform.repairs", &item, expected));
+        };
+        allowed.push((rule.to_owned(), kind.to_owned()));
+    }
+    if allowed.is_empty() {
+        return Ok(None);
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let expected = "postgres://USER@HOST/DATABASE, as platform.repairs allows some";
+        return Err(values.invalid("platform.repair_url", expected));
+    }
+    let ms: u64 = values.integer("platform.statement_timeout_ms", 100, DAY_MS)?;
+    Ok(Some(Repairs {
+        url,
+        allowed,
+        statement_timeout: Duration::from_millis(ms),
+    }))
 }
 
 fn earned_asset(values: &Values) -> Result<String, ConfigError> {

@@ -495,6 +495,19 @@ pub const SETTINGS: &[Setting] = &[
         "Age in Bitcoin blocks at which a break becomes more severe by a step, and again at each multiple.",
     ),
     setting(
+        "platform.repairs",
+        Kind::List,
+        "[]",
+        "Repairs that are carried out there, as RULE=KIND, for instance P3=status. Empty: none; they are only suggested.",
+    ),
+    Setting {
+        key: "platform.repair_url",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The platform's Postgres for these repairs, as a role that may change what they change, and nothing else.",
+        secret: true,
+    },
+    setting(
         "platform.severe_amounts",
         Kind::List,
         "[\"STX=1000000000:100000000000\"]",

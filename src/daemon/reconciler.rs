@@ -43,7 +43,9 @@ impl Daemon {
             self.cancel.clone(),
         );
         self.tasks.spawn(async move {
-            engine::daemon::run(pool, platform.settings, platform.pauses, metrics, stop).await;
+            let (settings, repairs) = (platform.settings, platform.repairs);
+            let how = (platform.pauses, repairs);
+            engine::daemon::run(pool, settings, how, metrics, stop).await;
             ("the reconciler", Ok(()))
         });
         Ok(())

@@ -17,6 +17,7 @@ mod groups;
 mod inputs;
 pub mod judge;
 mod people;
+pub mod repair;
 mod rerun;
 mod session;
 mod stream;

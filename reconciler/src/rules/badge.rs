@@ -89,6 +89,7 @@ fn about_row(
 fn set_column(row: &PlatformBadge, column: &str, own: &str, value: &str) -> Repair {
     let table = ("nft_achievements", "id");
     Repair {
+        kind: column.to_owned(),
         says: format!("set {own} of the platform's badge {} to {value}", row.key),
         sql: super::update(table, &row.key, own, value, row.row.text(column)),
     }
@@ -225,6 +226,7 @@ impl BadgeRule for Exists {
                 it.lag = Lag::BadgePending;
                 let key = super::literal(&row.key);
                 it.repair = Some(Repair {
+                    kind: "delete".to_owned(),
                     says: format!("remove the platform's badge {}", row.key),
                     sql: format!("delete from nft_achievements where id = {key};"),
                 });
@@ -304,6 +306,7 @@ fn missing(case: &BadgeCase<'_>, kind: u64) -> Option<Repair> {
         .map_or_else(|| kind.to_string(), str::to_owned);
     let (user, name) = (super::literal(case.user), super::literal(&name));
     Some(Repair {
+        kind: "insert".to_owned(),
         says: format!("add badge {} to the platform", badge.id),
         sql: format!(
             "insert into nft_achievements (user_id, token_id, achievement_type) \

@@ -208,6 +208,7 @@ fn set_column(
         _ => {}
     }
     Repair {
+        kind: column.to_owned(),
         says: format!("set {own} of the platform's project {} to {value}", row.key),
         sql: update(("projects", "id"), &row.key, own, &value, before),
     }

@@ -69,6 +69,7 @@ fn set_column(row: &PlatformUser, column: &str, value: impl ToString) -> Repair 
         _ => (("x_integrations", "user_id"), "verified"),
     };
     Repair {
+        kind: column.to_owned(),
         says: format!("set {own} of the platform's user {} to {value}", row.key),
         sql: super::update(table, &row.key, own, &value, row.row.text(column)),
     }

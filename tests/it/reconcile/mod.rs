@@ -2,7 +2,9 @@
 
 mod clean;
 mod commands;
+mod decide;
 mod faults;
+mod heal;
 mod life;
 mod mutations;
 mod platform;

@@ -298,12 +298,12 @@ impl Theatre {
     }
 
     /// Compares the mirror with the node, as a daemon does now and then.
-    async fn audit(&self) {
+    async fn audit(&self, all: bool) {
         let node = self.stage.settings.node.as_ref().unwrap();
         let pool = &self.stage.mirror.pool;
         prove_and_store(pool, node).await.unwrap();
         let options = DeepOptions {
-            all: true,
+            all,
             ..DeepOptions::default()
         };
         deep(pool, node, None, &options).await.unwrap();
@@ -391,7 +391,8 @@ impl Theatre {
     async fn wait(&mut self, audited: bool) -> BTreeSet<(String, String)> {
         for _ in 0..10 {
             if audited {
-                self.audit().await;
+                // What differed, and what changed since.
+                self.audit(false).await;
             }
             self.stage.sweep().await;
             if self.open().await.is_empty() {
@@ -427,7 +428,7 @@ async fn resolve_gone(stage: &Stage) {
 fn a_fault_on_any_side_is_found_laid_at_the_right_door_and_healed() {
     run(async {
         let mut theatre = Theatre::new().await;
-        theatre.audit().await;
+        theatre.audit(true).await;
         let first = theatre.stage.sweep().await;
         assert_eq!(first.matched, first.considered, "{first:?}");
         let mut wrong = Vec::new();
@@ -435,7 +436,7 @@ fn a_fault_on_any_side_is_found_laid_at_the_right_door_and_healed() {
             let audited = !matches!(mutation.side, Side::Platform(_));
             theatre.alter(mutation).await;
             if audited {
-                theatre.audit().await;
+                theatre.audit(true).await;
             }
             let wanted: BTreeSet<_> = mutation
                 .finds

@@ -10,6 +10,7 @@ pub mod breaks;
 pub mod events;
 pub mod image;
 pub mod mirror;
+pub mod outbox;
 pub mod run;
 pub mod states;
 
