@@ -33,7 +33,7 @@ pub trait UserRule: Sync {
 
 /// The rules about users, by id.
 pub fn user_rules() -> Vec<&'static dyn UserRule> {
-    vec![&Attested, &Readable, &Earned]
+    vec![&Earned, &Attested, &Readable]
 }
 
 fn finding(
