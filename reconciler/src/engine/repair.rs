@@ -8,8 +8,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
 use stxworx_indexer::error_chain;
 use stxworx_indexer::model::access::{Caller, CallerKind, Role};
 use stxworx_indexer::store::Pool;
@@ -18,7 +16,7 @@ use stxworx_indexer::store::reconcile::outbox::{self, RepairRow};
 
 use super::apply::{event, unstored};
 use super::error::EngineError;
-use crate::platform::postgres::PlatformError;
+use crate::platform::postgres::Writer;
 
 /// Repairs of one step.
 const MOST: i64 = 20;
@@ -59,20 +57,6 @@ pub struct Repaired {
     pub unknown: u64,
 }
 
-fn writer(repairs: &Repairs) -> Result<PgPool, PlatformError> {
-    let options: PgConnectOptions = repairs.url.parse().map_err(PlatformError::Url)?;
-    let timeout = repairs.statement_timeout.as_millis().to_string();
-    let options = options.application_name("stxworx repairs").options([
-        ("statement_timeout", timeout.as_str()),
-        ("lock_timeout", "5000"),
-        ("timezone", "UTC"),
-    ]);
-    Ok(PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options))
-}
-
 /// Notes what a run's open breaks want, carries out a few of them, and looks at what became of earlier ones.
 ///
 /// # Errors
@@ -89,12 +73,12 @@ pub async fn repair(pool: &Pool, repairs: &Repairs, run: i64) -> Result<Repaired
     };
     let (rules, kinds): (Vec<_>, Vec<_>) = repairs.allowed.iter().cloned().unzip();
     outbox::want(pool, run, (&rules, &kinds), MOST).await?;
-    let platform = writer(repairs)?;
+    let platform = Writer::new(&repairs.url, repairs.statement_timeout)?;
     for _ in 0..MOST {
         let Some(row) = outbox::take(pool).await? else {
             break;
         };
-        let (state, detail) = match execute(&platform, &row.sql).await {
+        let (state, detail) = match platform.change_one(&row.sql).await {
             Ok(true) => ("done", None),
             Ok(false) => {
                 let why = "it would not have changed exactly one row: nothing was changed";
@@ -111,25 +95,6 @@ pub async fn repair(pool: &Pool, repairs: &Repairs, run: i64) -> Result<Repaired
     }
     platform.close().await;
     Ok(came)
-}
-
-/// Did it change exactly one row? If not, it changed none.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a statement for a foreign schema; it was made by a rule, with its values as literals"
-)]
-async fn execute(platform: &PgPool, sql: &str) -> Result<bool, sqlx::Error> {
-    let mut tx = platform.begin().await?;
-    let done = sqlx::query(AssertSqlSafe(sql.to_owned()))
-        .persistent(false)
-        .execute(&mut *tx)
-        .await?;
-    if done.rows_affected() != 1 {
-        tx.rollback().await?;
-        return Ok(false);
-    }
-    tx.commit().await?;
-    Ok(true)
 }
 
 /// The outcome, the line of the break's history, and the log of administrative actions: all or none.

@@ -1,4 +1,4 @@
-//! The platform's Postgres database, read and never written.
+//! The platform's Postgres database, read and never written, but for repairs that are allowed one by one ([`Writer`]).
 //!
 //! Four things hold the last part, whatever rights the role has: connections are read only by default, the transaction of
 //! a run is declared read only, a configured query stands as a part of a statement of ours, which the protocol sends
@@ -9,6 +9,7 @@
 
 mod entity;
 mod shape;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::Row;
 pub use entity::Entity;
 use shape::shape;
 pub use shape::{Shape, Shapes};
+pub use writer::Writer;
 
 /// Rows of a page.
 const PAGE: usize = 1_000;
