@@ -16,7 +16,7 @@ use stxworx_indexer::store::reconcile::mirror::{self, Standing};
 use stxworx_indexer::store::{self, Access, migrate};
 use stxworx_reconciler::breaks::Policy;
 use stxworx_reconciler::engine::{RunReport, Settings, Wanted, reconcile};
-use stxworx_reconciler::platform::postgres::{Filter, Platform, PlatformSource};
+use stxworx_reconciler::platform::postgres::{Entity, Filter, Platform, PlatformSource};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -121,11 +121,14 @@ fn settings(url: String, query: &str) -> Settings {
             url,
             projects_query: query.to_owned(),
             statement_timeout: Duration::from_secs(600),
+            ..PlatformSource::default()
         },
         contract: None,
         assets: BTreeMap::new(),
         finality_burn_blocks: 6,
         policy: Policy::default(),
+        earned_asset: "STX".to_owned(),
+        node: None,
         open_limit: 200,
         incremental_limit: 10_000,
     }
@@ -152,7 +155,7 @@ async fn read_once(pool: &PgPool, source: &PlatformSource) -> Result<Duration, F
         }
     }
     let mut platform = Platform::open(source).await?;
-    platform.read(&Filter::All).await?;
+    platform.read(Entity::Projects, &Filter::All).await?;
     while !platform.page().await?.is_empty() {}
     platform.close().await;
     Ok(started.elapsed())

@@ -18,6 +18,7 @@ pub struct ReconcileMetrics {
     notes: IntCounterVec,
     skips: IntGaugeVec,
     coverage: IntGaugeVec,
+    repairs: IntCounterVec,
 }
 
 impl ReconcileMetrics {
@@ -75,6 +76,11 @@ impl ReconcileMetrics {
                 "Of the locked money, what every rule could compare in the last sweep.",
                 &["asset"],
             )?,
+            repairs: counters(
+                "stxworx_reconcile_repairs_total",
+                "Repairs of the platform that were carried out, and what came of them.",
+                &["outcome"],
+            )?,
         };
         metrics.breaks.with_label_values(&[NONE; 4]);
         metrics.skips.with_label_values(&[NONE]);
@@ -86,6 +92,16 @@ impl ReconcileMetrics {
             ("any", "busy"),
         ] {
             metrics.runs.with_label_values(&[kind, outcome]);
+        }
+        for outcome in [
+            "done",
+            "refused",
+            "failed",
+            "verified",
+            "ineffective",
+            "unknown",
+        ] {
+            metrics.repairs.with_label_values(&[outcome]);
         }
         for kind in [
             "rule_broken",
@@ -102,6 +118,11 @@ impl ReconcileMetrics {
     /// Counts a run.
     pub fn run(&self, kind: &str, outcome: &str) {
         self.runs.with_label_values(&[kind, outcome]).inc();
+    }
+
+    /// Counts repairs by what came of them.
+    pub fn repairs(&self, outcome: &str, count: u64) {
+        self.repairs.with_label_values(&[outcome]).inc_by(count);
     }
 
     /// Counts what the control could not do.

@@ -83,7 +83,8 @@ pub struct RuleInfo {
 /// What is compared: its kind and its key, for instance `project` and `ST….freelance-logic/40`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// `project`, `asset`, `user`, `badge`, `treasury`, `transfer` or `platform_project`.
+    /// `project`, `asset`, `user`, `badge`; a row that points nowhere: `platform_project`, `platform_user`,
+    /// `platform_badge`; what only an audit looks at: `token`, `balance`, `treasury`, `contract`, `block`.
     pub kind: String,
     /// Which one.
     pub key: String,
@@ -126,6 +127,9 @@ mod text {
 /// A change of the platform that would end a break. Nothing carries it out by itself unless that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
+    /// What kind of repair it is, for whoever allows it: the column that is set, `insert` or `delete`.
+    #[serde(default)]
+    pub kind: String,
     /// For a person.
     pub says: String,
     /// The statement, with its values in place.
@@ -189,6 +193,10 @@ pub enum Skip {
     Unmapped,
     /// The mirror began later than the subject, or lacks blocks of it.
     Incomplete,
+    /// No node is configured that could be asked.
+    NoNode,
+    /// The platform keeps no such rows.
+    NotKept,
     /// A value that cannot be read; the break about the value itself is another rule's.
     Unreadable,
 }

@@ -10,7 +10,6 @@ use stxworx_indexer::store::reconcile::{events, run};
 use stxworx_indexer::store::{self, Access, Pool};
 use stxworx_reconciler::breaks::Action;
 use stxworx_reconciler::engine::{act, find};
-use stxworx_reconciler::rules::project_rules;
 
 use super::breaks_report::{self, ReportFormat};
 use crate::cli::{CommandError, Outcome, duration};
@@ -335,7 +334,12 @@ fn shown(it: &StoredBreak, history: &[Value]) -> String {
     let finding = &it.body["finding"];
     if let Some(repair) = finding["repair"].as_object() {
         let part = |name: &str| repair.get(name).and_then(Value::as_str).unwrap_or_default();
-        text.push_str(&format!("repair: {}\n  {}\n", part("says"), part("sql")));
+        text.push_str(&format!(
+            "repair ({}): {}\n  {}\n",
+            part("kind"),
+            part("says"),
+            part("sql")
+        ));
     }
     text.push_str(&format!("facts: {:#}\nhistory:\n", finding["facts"]));
     for event in history {
@@ -351,15 +355,14 @@ fn shown(it: &StoredBreak, history: &[Value]) -> String {
 }
 
 fn rules(output: OutputFormat) -> Outcome {
-    let rules = project_rules();
+    let cards = stxworx_reconciler::rules::cards();
     match output {
         OutputFormat::Json => {
-            let cards: Vec<_> = rules
+            let cards: Vec<_> = cards
                 .iter()
-                .map(|rule| {
-                    let info = rule.info();
+                .map(|(subject, info)| {
                     json!({
-                        "id": info.id, "version": info.version, "class": info.class,
+                        "id": info.id, "version": info.version, "subject": subject, "class": info.class,
                         "severity_floor": info.class.floor(), "must_hold": info.must_hold, "reads": info.reads,
                     })
                 })
@@ -375,7 +378,7 @@ fn rules(output: OutputFormat) -> Outcome {
                     info.id, info.version, info.must_hold
                 )
             };
-            let text: String = rules.iter().map(|rule| line(rule.info())).collect();
+            let text: String = cards.iter().map(|(_, info)| line(info)).collect();
             crate::cli::say_text(&text);
         }
     }

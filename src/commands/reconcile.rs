@@ -9,6 +9,7 @@ use stxworx_reconciler::engine::{self, At, Difference, EngineError, RunReport, W
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::daemon::Database;
+use crate::daemon::reconciler::asked;
 use crate::post::OutputFormat;
 
 /// Options of `reconcile`.
@@ -104,7 +105,9 @@ async fn once(config: &Config, pool: &Pool, args: &ReconcileArgs) -> Result<Outc
         None if args.incremental => Wanted::Incremental,
         None => Wanted::Sweep,
     };
-    let report = engine::reconcile(pool, &platform.settings, &wanted)
+    let mut settings = platform.settings.clone();
+    settings.node = asked(config, platform).map_err(CommandError::other)?;
+    let report = engine::reconcile(pool, &settings, &wanted)
         .await
         .map_err(CommandError::other)?;
     let filter = BreakFilter {

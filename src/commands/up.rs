@@ -52,7 +52,7 @@ pub async fn up(
     let mut database = Database::open(config).await.map_err(CommandError::other)?;
     #[cfg(feature = "devnet")]
     let (beside, platform) = if with_devnet {
-        match platform_beside(config, &dials, &database).await {
+        match platform_beside(config, (&dials, args.devnet_bind), &database).await {
             Ok(beside) => beside,
             Err(error) => {
                 database.close().await;

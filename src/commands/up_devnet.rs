@@ -110,7 +110,7 @@ const PLATFORM: &str = "platform";
 /// Its address, and the configuration with it.
 pub(super) async fn platform_beside(
     config: &Config,
-    dials: &Dials,
+    (dials, rpc): (&Dials, std::net::SocketAddr),
     database: &Database,
 ) -> Result<(Config, Option<String>), CommandError> {
     let mut config = config.clone();
@@ -125,7 +125,10 @@ pub(super) async fn platform_beside(
         let token = Marketplace::new(dials.seed).contracts().token.to_string();
         let assets = [("sBTC".to_owned(), token)].into();
         let finality = config.finality_burn_blocks;
-        config.platform = Some(PlatformConfig::hurried(url.clone(), assets, finality));
+        let mut platform = PlatformConfig::hurried(url.clone(), assets, finality);
+        // Whatever port it gets in the end, only a given one is known before.
+        platform.node_url = (rpc.port() != 0).then(|| format!("http://{rpc}"));
+        config.platform = Some(platform);
     }
     Ok((config, url))
 }

@@ -8,7 +8,9 @@ use stxworx_reconciler::anchor::Window;
 use stxworx_reconciler::breaks::{Policy, Windows};
 use stxworx_reconciler::engine::Settings;
 use stxworx_reconciler::engine::daemon::Pauses;
+use stxworx_reconciler::engine::repair::Repairs;
 use stxworx_reconciler::platform::postgres::PlatformSource;
+use stxworx_reconciler::rules::cards;
 
 use super::ConfigError;
 use super::load::Values;
@@ -20,6 +22,10 @@ pub struct PlatformConfig {
     pub settings: Settings,
     /// How often.
     pub pauses: Pauses,
+    /// The node that is asked for balances, where it is another one than the daemon's.
+    pub node_url: Option<String>,
+    /// What may be repaired there; none for nothing.
+    pub repairs: Option<Repairs>,
 }
 
 impl PlatformConfig {
@@ -37,8 +43,8 @@ impl PlatformConfig {
             settings: Settings {
                 source: PlatformSource {
                     url,
-                    projects_query: String::new(),
                     statement_timeout: Duration::from_secs(10),
+                    ..PlatformSource::default()
                 },
                 contract: None,
                 assets,
@@ -47,10 +53,13 @@ impl PlatformConfig {
                     windows: Windows {
                         platform_behind: window(1),
                         platform_ahead: window(2),
+                        badge_pending: window(1),
                         ..Windows::default()
                     },
                     ..Policy::default()
                 },
+                earned_asset: "STX".to_owned(),
+                node: None,
                 open_limit: 1_000,
                 incremental_limit: 10_000,
             },
@@ -58,6 +67,8 @@ impl PlatformConfig {
                 incremental: Duration::from_secs(1),
                 sweep: Duration::from_secs(15),
             },
+            node_url: None,
+            repairs: None,
         }
     }
 }
@@ -84,12 +95,16 @@ pub(super) fn read(
         source: PlatformSource {
             url: url.clone(),
             projects_query: values.text("platform.projects_query")?,
+            badges_query: values.text("platform.badges_query")?,
+            users_query: values.text("platform.users_query")?,
             statement_timeout: ms("platform.statement_timeout_ms", 100, DAY_MS)?,
         },
         contract: Some(contract).filter(|id| !id.is_empty()),
         assets: assets(values)?,
         finality_burn_blocks,
         policy: policy(values)?,
+        earned_asset: earned_asset(values)?,
+        node: None,
         open_limit: size(values, "platform.open_limit", 1_000_000)?,
         incremental_limit: size(values, "platform.incremental_limit", 100_000)?,
     };
@@ -97,12 +112,54 @@ pub(super) fn read(
         incremental: ms("platform.pause_ms", 100, DAY_MS)?,
         sweep: ms("platform.sweep_pause_ms", 100, 30 * DAY_MS)?,
     };
-    Ok((!url.is_empty()).then_some(PlatformConfig { settings, pauses }))
+    Ok((!url.is_empty()).then_some(PlatformConfig {
+        repairs: repairs(values)?,
+        settings,
+        pauses,
+        node_url: None,
+    }))
 }
 
 fn size(values: &Values, key: &'static str, max: u64) -> Result<usize, ConfigError> {
     let number: u32 = values.integer(key, 1, max)?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn repairs(values: &Values) -> Result<Option<Repairs>, ConfigError> {
+    let url = values.text("platform.repair_url")?;
+    let mut allowed = Vec::new();
+    for item in values.list("platform.repairs")? {
+        let known = item.split_once('=').filter(|(rule, kind)| {
+            !kind.is_empty() && cards().iter().any(|(_, info)| info.id == *rule)
+        });
+        let Some((rule, kind)) = known else {
+            let expected = "RULE=KIND, for instance P3=status; `stxworx breaks show` has the kind";
+            return Err(values.invalid_item("platform.repairs", &item, expected));
+        };
+        allowed.push((rule.to_owned(), kind.to_owned()));
+    }
+    if allowed.is_empty() {
+        return Ok(None);
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let expected = "postgres://USER@HOST/DATABASE, as platform.repairs allows some";
+        return Err(values.invalid("platform.repair_url", expected));
+    }
+    let ms: u64 = values.integer("platform.statement_timeout_ms", 100, DAY_MS)?;
+    Ok(Some(Repairs {
+        url,
+        allowed,
+        statement_timeout: Duration::from_millis(ms),
+    }))
+}
+
+fn earned_asset(values: &Values) -> Result<String, ConfigError> {
+    let asset = values.text("platform.earned_asset")?;
+    if asset != "STX" && asset.parse::<ContractId>().is_err() {
+        let expected = "STX, or a token's contract like ST….sbtc-token";
+        return Err(values.invalid("platform.earned_asset", expected));
+    }
+    Ok(asset)
 }
 
 fn assets(values: &Values) -> Result<BTreeMap<String, String>, ConfigError> {

@@ -424,6 +424,24 @@ const FIRST: &[Setting] = &[
         "Query of its projects; docs/reconciliation.md has the columns. Empty: its own table projects.",
     ),
     setting(
+        "platform.badges_query",
+        Kind::Text,
+        "\"\"",
+        "Query of the badges that it shows. Empty: its own table nft_achievements, if there is one. off: it shows none.",
+    ),
+    setting(
+        "platform.users_query",
+        Kind::Text,
+        "\"\"",
+        "Query of its users. Empty: its own table users, if there is one. off: nothing of them is compared.",
+    ),
+    setting(
+        "platform.earned_asset",
+        Kind::Text,
+        "\"STX\"",
+        "Asset in which it sums up what users earned: STX, or a token's contract.",
+    ),
+    setting(
         "platform.contract",
         Kind::Text,
         "\"\"",
@@ -507,6 +525,19 @@ const FIRST: &[Setting] = &[
         "432",
         "Age in Bitcoin blocks at which a break becomes more severe by a step, and again at each multiple.",
     ),
+    setting(
+        "platform.repairs",
+        Kind::List,
+        "[]",
+        "Repairs that are carried out there, as RULE=KIND, for instance P3=status. Empty: none; they are only suggested.",
+    ),
+    Setting {
+        key: "platform.repair_url",
+        kind: Kind::Text,
+        default: "\"\"",
+        help: "The platform's Postgres for these repairs, as a role that may change what they change, and nothing else.",
+        secret: true,
+    },
     setting(
         "platform.severe_amounts",
         Kind::List,

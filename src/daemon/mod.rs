@@ -5,12 +5,13 @@
 //! released, and the process reports the failure with a non-zero code.
 
 mod database;
+mod desk;
 mod ledger;
 mod listen;
 mod live;
-pub mod minter;
 pub mod mint_parts;
-mod reconciler;
+pub mod minter;
+pub mod reconciler;
 mod serve;
 mod watch;
 pub mod signer;
@@ -315,6 +316,7 @@ impl Daemon {
             let admin = store::pool(url, Access::Admin, ADMIN_CONNECTIONS)?;
             self.watched.push(("admin", admin.clone()));
             state.admin = Some(admin);
+            state.desk = Some(Arc::new(desk::Desk));
         }
         let metrics = ServeMetrics {
             open: self.metrics.api_connections.clone(),

@@ -3,10 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use stxworx_indexer::audit::{NodeError, NodeReader};
 use stxworx_reconciler::engine;
 
 use super::{Daemon, DaemonError, Role};
 use crate::config::Config;
+use crate::config::platform::PlatformConfig;
+
+/// The node that is asked for balances, if there is one.
+///
+/// # Errors
+/// When its URL is none.
+pub fn asked(config: &Config, platform: &PlatformConfig) -> Result<Option<NodeReader>, NodeError> {
+    let url = platform.node_url.as_deref().or(config.node_url.as_deref());
+    url.map(|url| NodeReader::new(url, config.node_timeout))
+        .transpose()
+}
 
 impl Daemon {
     /// Reconciles from now on, where a platform is configured.
@@ -18,19 +30,22 @@ impl Daemon {
         config: &Config,
         roles: &BTreeSet<Role>,
     ) -> Result<(), DaemonError> {
-        let Some(platform) = config.platform.clone() else {
+        let Some(mut platform) = config.platform.clone() else {
             return match roles.len() {
                 1 => Err(DaemonError::NoPlatform),
                 _ => Ok(()),
             };
         };
+        platform.settings.node = asked(config, &platform)?;
         let (pool, metrics, stop) = (
             self.writer.clone(),
             Arc::clone(&self.metrics),
             self.cancel.clone(),
         );
         self.tasks.spawn(async move {
-            engine::daemon::run(pool, platform.settings, platform.pauses, metrics, stop).await;
+            let (settings, repairs) = (platform.settings, platform.repairs);
+            let how = (platform.pauses, repairs);
+            engine::daemon::run(pool, settings, how, metrics, stop).await;
             ("the reconciler", Ok(()))
         });
         Ok(())

@@ -7,6 +7,7 @@
 pub mod access;
 mod art;
 mod cursor;
+pub mod desk;
 mod error;
 mod forms;
 mod examples;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, AccessRules};
 use super::boards::Boards;
+use super::desk::BreakDesk;
 use super::error::{ApiError, ErrorCode};
 use super::metrics::ApiMetrics;
 use super::stream::metrics::StreamMetrics;
@@ -168,6 +169,8 @@ pub struct ApiState {
     pub pool: PgPool,
     /// Connections that may write, for administrative routes; none where this process serves none.
     pub admin: Option<PgPool>,
+    /// Carries out what operators decide about breaks; none where nobody does.
+    pub desk: Option<Arc<dyn BreakDesk>>,
     /// Who may ask, and how often.
     pub access: Arc<Access>,
     /// The network that this process is configured for.
@@ -231,6 +234,7 @@ impl ApiState {
             statement_page: None,
             pool,
             admin: None,
+            desk: None,
             access: Arc::new(Access::new(AccessRules::default(), None)),
             network,
             render,

@@ -22,6 +22,7 @@ pub use bisect::{FirstBad, bisect};
 pub use chains::{ChainReport, walk};
 pub use deep::{DeepOptions, DeepReport, deep};
 pub use node::{NodeError, NodeReader};
+pub use states::balance;
 
 use crate::metrics::Metrics;
 use crate::model::IndexBlockHash;

@@ -4,7 +4,7 @@ use stxworx_clarity::codec::{Principal, Value};
 use stxworx_clarity::events::security::SecurityEvent;
 
 use super::node::{NodeError, NodeReader};
-use crate::model::BlockRef;
+use crate::model::{BlockRef, IndexBlockHash};
 use crate::project::market::assets::AssetState;
 use crate::project::market::badges::BadgeState;
 use crate::project::market::projects::{Milestone, MilestoneStatus, ProjectState, ProjectStatus};
@@ -293,20 +293,23 @@ async fn asset(
 }
 
 /// Base units of an asset that somebody has; none where the token cannot be asked.
-async fn balance(
+///
+/// # Errors
+/// When the node does not answer, or does not know the block.
+pub async fn balance(
     node: &NodeReader,
     who: &str,
     asset: &str,
-    tip: &BlockRef,
+    tip: &IndexBlockHash,
 ) -> Result<Option<u128>, NodeError> {
     if asset == "STX" {
-        return node.balance(who, &tip.id).await.map(Some);
+        return node.balance(who, tip).await.map(Some);
     }
     let Ok(principal) = who.parse::<Principal>() else {
         return Ok(None);
     };
     let who = [Value::Principal(principal)];
-    let told = node.call_read(asset, "get-balance", &who, &tip.id).await?;
+    let told = node.call_read(asset, "get-balance", &who, tip).await?;
     Ok(told
         .as_response()
         .and_then(|r| r.ok())
@@ -336,7 +339,7 @@ async fn escrow_balance(
     } else {
         state.locked.0.max(arrived)
     };
-    let has = balance(node, &state.contract, &state.asset, tip).await?;
+    let has = balance(node, &state.contract, &state.asset, &tip.id).await?;
     let of = format!("balance of {} in {}", state.contract, state.asset);
     Ok(Some(at_least(owed, has, of)))
 }
@@ -355,7 +358,7 @@ async fn treasury(
         return Ok(None);
     }
     let owed = state.fees.0.saturating_sub(state.spent.0);
-    let has = balance(node, who, asset, tip).await?;
+    let has = balance(node, who, asset, &tip.id).await?;
     Ok(Some(at_least(
         owed,
         has,

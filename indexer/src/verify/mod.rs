@@ -88,16 +88,8 @@ pub async fn verify_heights(
     heights: (i32, i32),
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Report, StoreError> {
-    let Some(follow) = load::follow_set(pool).await? else {
+    let Some(mut verifier) = verifier(pool).await? else {
         return Ok(Report::default());
-    };
-    let mut verifier = Verifier {
-        pool,
-        follow,
-        registry: project::registry(),
-        report: Report::default(),
-        states: States::new(),
-        states_at: None,
     };
     let mut after = 0;
     loop {
@@ -115,6 +107,37 @@ pub async fn verify_heights(
     verifier.burn_blocks().await?;
     verifier.pointers().await?;
     Ok(verifier.report)
+}
+
+async fn verifier(pool: &PgPool) -> Result<Option<Verifier<'_>>, StoreError> {
+    let follow = load::follow_set(pool).await?;
+    Ok(follow.map(|follow| Verifier {
+        pool,
+        follow,
+        registry: project::registry(),
+        report: Report::default(),
+        states: States::new(),
+        states_at: None,
+    }))
+}
+
+/// Are the states of an entity what the payloads of these heights make of the states before them? Reads a few blocks.
+///
+/// # Errors
+/// When the database fails; a difference is no error but false.
+pub async fn holds(pool: &PgPool, entity: &str, heights: &[i32]) -> Result<bool, StoreError> {
+    let Some(mut verifier) = verifier(pool).await? else {
+        return Ok(false);
+    };
+    for height in heights {
+        for head in reindex::blocks(pool, (*height, *height), 0, PAGE).await? {
+            verifier.block(&head).await?;
+        }
+    }
+    // A block that cannot be read says nothing of its rows: that is no proof.
+    let named = format!(" entity {entity} ");
+    let mut all = verifier.report.mismatches.iter();
+    Ok(!all.any(|it| it.table != "projection_version" || it.row.contains(&named)))
 }
 
 impl Verifier<'_> {

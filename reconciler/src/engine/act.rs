@@ -1,6 +1,7 @@
 //! What people do with breaks, as rows and lines of the history.
 
 use serde_json::json;
+use stxworx_indexer::model::access::Caller;
 use stxworx_indexer::store::reconcile::Writing;
 use stxworx_indexer::store::reconcile::breaks::{self, StoredBreak};
 use stxworx_indexer::store::{Pool, StoreError};
@@ -68,15 +69,35 @@ fn name(action: &Action) -> &'static str {
 /// # Errors
 /// When there is no such break, or the action makes no sense there: then nothing is changed.
 pub async fn act(pool: &Pool, prefix: &str, by: &str, action: &Action) -> Result<Break, ActError> {
+    act_as(pool, prefix, by, action, None).await
+}
+
+/// The same, for somebody whose word was checked: it is noted in the log of administrative actions under this name, too.
+///
+/// # Errors
+/// As [`act`].
+pub async fn act_as(
+    pool: &Pool,
+    prefix: &str,
+    by: &str,
+    action: &Action,
+    noted: Option<(&Caller, &str)>,
+) -> Result<Break, ActError> {
     let id = find(pool, prefix).await?.id;
     let bytes = hex::decode(&id).map_err(|_| ActError::Unknown(id.clone()))?;
     let now_s = u64::try_from(breaks::now_s(pool).await?).unwrap_or(0);
     let mut writing = Writing::begin_act(pool).await?;
     let row = writing.break_by_id(&bytes).await?;
-    let before = unstored(row.ok_or(ActError::Unknown(id))?)?;
+    let before = unstored(row.ok_or_else(|| ActError::Unknown(id.clone()))?)?;
+    let was = json!(before.state);
     let after = before.act(by, action, now_s)?;
     let line = event(&after, by, name(action), Some(json!(action)))?;
     writing.put_breaks(&[stored(&after)?], None).await?;
+    if let Some((caller, name)) = noted {
+        let target = format!("break/{id}");
+        let is = json!(after.state);
+        writing.note(caller, name, &target, (&was, &is)).await?;
+    }
     writing.add_events(None, &[line]).await?;
     writing.commit().await?;
     Ok(after)

@@ -8,8 +8,8 @@ use stxworx_indexer::store::reconcile::breaks::StoredBreak;
 use stxworx_indexer::store::reconcile::events::NewEvent;
 
 use super::error::EngineError;
-use super::judge::{Judged, Standing, row_subject};
-use super::stream::PROJECTS;
+use super::judge::{Judged, RowMark};
+use super::tally::Standing;
 use crate::anchor::Anchor;
 use crate::breaks::{Break, BreakId, Change, Observation, Observer, Policy};
 use crate::evidence;
@@ -116,6 +116,7 @@ struct Absent {
     rule: &'static RuleInfo,
     key: String,
     chain_hash: [u8; 32],
+    entity: &'static str,
 }
 
 /// Moves breaks.
@@ -167,7 +168,7 @@ impl<'a> Apply<'a> {
         for judged in page {
             subjects.push(judged.subject.clone());
             // A row that pointed nowhere before has breaks of its own.
-            subjects.extend(judged.case.rows.iter().map(row_subject));
+            subjects.extend(judged.rows.iter().map(RowMark::subject));
         }
         subjects.sort();
         subjects.dedup();
@@ -191,12 +192,12 @@ impl<'a> Apply<'a> {
             let mut of_it = known.remove(&judged.subject).unwrap_or_default();
             let mut row = Vec::with_capacity(judged.verdicts.len());
             for (rule, verdict) in &judged.verdicts {
-                let (mine, others) = of_it.into_iter().partition(|it| it.rule == rule.info().id);
+                let (mine, others) = of_it.into_iter().partition(|it| it.rule == rule.id);
                 of_it = others;
-                row.push(self.observe_rule(judged, rule.info(), verdict, mine)?);
+                row.push(self.observe_rule(judged, rule, verdict, mine)?);
             }
             standings.push(row);
-            if judged.case.chain.is_some() {
+            if judged.is_found {
                 self.found_their_project(judged, &mut known)?;
             }
         }
@@ -210,9 +211,9 @@ impl<'a> Apply<'a> {
         judged: &Judged,
         known: &mut Known,
     ) -> Result<(), EngineError> {
-        for row in &judged.case.rows {
-            for it in known.remove(&row_subject(row)).unwrap_or_default() {
-                let rule = judged.verdicts.iter().find(|(r, _)| r.info().id == it.rule);
+        for row in &judged.rows {
+            for it in known.remove(&row.subject()).unwrap_or_default() {
+                let rule = judged.verdicts.iter().find(|(r, _)| r.id == it.rule);
                 let Some((rule, verdict)) = rule else {
                     continue;
                 };
@@ -221,7 +222,7 @@ impl<'a> Apply<'a> {
                 }
                 let platform_hash = row.row.hash();
                 let passed = Observation::Passed { platform_hash };
-                self.step(rule.info(), Some(it), judged, passed)?;
+                self.step(rule, Some(it), judged, passed)?;
             }
         }
         Ok(())
@@ -273,20 +274,21 @@ impl<'a> Apply<'a> {
         it: Break,
         judged: &Judged,
     ) -> Result<(), EngineError> {
-        let rows = &judged.case.rows;
+        let rows = &judged.rows;
         let key = it.finding.facts["platform"]["key"]
             .as_str()
             .map(str::to_owned);
         let platform_hash = match &key {
             Some(key) => match rows.iter().find(|row| row.key == key.trim()) {
                 Some(row) => row.row.hash(),
-                None if judged.case.cut => return Ok(()),
+                None if judged.cut => return Ok(()),
                 None => {
                     self.absent.push(Absent {
                         it,
                         rule,
                         key: key.clone(),
-                        chain_hash: judged.case.chain_hash(),
+                        chain_hash: judged.chain_hash,
+                        entity: judged.entity,
                     });
                     return Ok(());
                 }
@@ -312,7 +314,7 @@ impl<'a> Apply<'a> {
             .as_ref()
             .map_or(&judged.subject, |it| &it.subject)
             .clone();
-        let chain_hash = judged.case.chain_hash();
+        let chain_hash = judged.chain_hash;
         self.move_break(rule, before, &subject, observation, chain_hash)
     }
 
@@ -380,27 +382,38 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
+    /// Breaks whose row is elsewhere pass.
+    async fn elsewhere(&mut self, some: &[Absent]) -> Result<(), EngineError> {
+        let Some(entity) = some.first().map(|absent| absent.entity) else {
+            return Ok(());
+        };
+        let keys: Vec<_> = some.iter().map(|absent| absent.key.clone()).collect();
+        let mut standing = HashMap::new();
+        for image in self.writing.standing_keys(entity, &keys).await? {
+            standing.insert(image.spot.own_key(entity).to_owned(), image.hash);
+        }
+        for absent in some {
+            let hash = standing
+                .get(&absent.key)
+                .map(|hash| hash.as_slice().try_into());
+            let Some(Ok(platform_hash)) = hash else {
+                continue;
+            };
+            let passed = Observation::Passed { platform_hash };
+            let (it, subject) = (absent.it.clone(), absent.it.subject.clone());
+            self.move_break(absent.rule, Some(it), &subject, passed, absent.chain_hash)?;
+        }
+        Ok(())
+    }
+
     /// Ends: breaks whose row is elsewhere pass; those whose row is gone stay. What would open is opened, unless it is so
     /// much of one rule that the rule, or the platform's schema, is the more likely cause: then nothing of it is, and a
     /// note says so.
     pub(super) async fn finish(&mut self) -> Result<Vec<Value>, EngineError> {
         let absent = std::mem::take(&mut self.absent);
-        for some in absent.chunks(KEYS) {
-            let keys: Vec<_> = some.iter().map(|absent| absent.key.clone()).collect();
-            let mut standing = HashMap::new();
-            for image in self.writing.standing_keys(PROJECTS, &keys).await? {
-                standing.insert(image.spot.key, image.hash);
-            }
-            for absent in some {
-                let hash = standing
-                    .get(&absent.key)
-                    .map(|hash| hash.as_slice().try_into());
-                let Some(Ok(platform_hash)) = hash else {
-                    continue;
-                };
-                let passed = Observation::Passed { platform_hash };
-                let (it, subject) = (absent.it.clone(), absent.it.subject.clone());
-                self.move_break(absent.rule, Some(it), &subject, passed, absent.chain_hash)?;
+        for some in absent.chunk_by(|a, b| a.entity == b.entity) {
+            for some in some.chunks(KEYS) {
+                self.elsewhere(some).await?;
             }
         }
         let mut notes = Vec::new();

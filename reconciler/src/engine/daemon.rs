@@ -10,6 +10,7 @@ use stxworx_indexer::store::read::ReadError;
 use stxworx_indexer::store::reconcile::{breaks, run};
 use tokio_util::sync::CancellationToken;
 
+use super::repair::{Repairs, repair};
 use super::{EngineError, RunReport, Settings, Wanted, reconcile};
 
 /// How often.
@@ -26,7 +27,7 @@ pub struct Pauses {
 pub async fn run(
     pool: Pool,
     settings: Settings,
-    pauses: Pauses,
+    (pauses, repairs): (Pauses, Option<Repairs>),
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
@@ -43,10 +44,13 @@ pub async fn run(
             () = stop.cancelled() => return,
         };
         note(&metrics, &result);
-        if let Ok(report) = &result
-            && report.kind == "sweep"
-        {
-            swept = Some(Instant::now());
+        if let Ok(report) = &result {
+            if report.kind == "sweep" {
+                swept = Some(Instant::now());
+            }
+            if let Some(repairs) = &repairs {
+                heal(&pool, repairs, report.run, &metrics).await;
+            }
         }
         if let Err(error) = show(&pool, &metrics).await {
             tracing::warn!(error = %error_chain(&error), "the breaks could not be counted");
@@ -54,6 +58,35 @@ pub async fn run(
         tokio::select! {
             () = tokio::time::sleep(pauses.incremental) => {}
             () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// What fails here is tried after the next run; a repair that was begun is not.
+async fn heal(pool: &Pool, repairs: &Repairs, run: i64, metrics: &Metrics) {
+    match repair(pool, repairs, run).await {
+        Ok(came) => {
+            for (outcome, count) in [
+                ("done", came.done),
+                ("refused", came.refused),
+                ("failed", came.failed),
+                ("verified", came.verified),
+                ("ineffective", came.ineffective),
+                ("unknown", came.unknown),
+            ] {
+                metrics.reconcile.repairs(outcome, count);
+                if count > 0 && !matches!(outcome, "done" | "verified") {
+                    tracing::warn!(
+                        run,
+                        outcome,
+                        count,
+                        "repairs of the platform need a look: see repair_outbox"
+                    );
+                }
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = %error_chain(&error), "repairs of the platform could not be noted");
         }
     }
 }

@@ -12,8 +12,8 @@ use super::error::EngineError;
 use super::judge::{self, Judge};
 use super::{At, Settings};
 use crate::anchor::Anchor;
-use crate::platform::postgres::Shape;
-use crate::rules::{AssetNames, project_rules};
+use crate::platform::postgres::Shapes;
+use crate::rules::{AssetNames, cards};
 
 /// The contract that the platform's numbers belong to, by its name.
 const CONTRACT: &str = "freelance-logic";
@@ -105,29 +105,55 @@ pub(super) struct Basis {
     pub(super) assets: BTreeMap<String, String>,
     /// Rules that cannot read the platform, with the reasons.
     pub(super) drift: BTreeMap<String, Vec<String>>,
+    /// Entities of which the platform keeps nothing.
+    pub(super) off: BTreeSet<String>,
+    /// The asset in which the platform sums up what users earned.
+    pub(super) earned_asset: String,
 }
 
 impl Basis {
-    pub(super) fn new(settings: &Settings, shape: &Shape) -> Self {
-        let drift = project_rules()
+    pub(super) fn new(settings: &Settings, shapes: &Shapes) -> Self {
+        let drift = cards()
             .iter()
-            .map(|rule| (rule.info().id.to_owned(), shape.lacks(rule.info().reads)))
+            .map(|(_, info)| (info.id.to_owned(), shapes.lacks(info.reads)))
             .filter(|(_, lacks)| !lacks.is_empty())
             .collect();
         Self {
             assets: settings.assets.clone(),
             drift,
+            off: shapes.off().into_iter().map(str::to_owned).collect(),
+            earned_asset: settings.earned_asset.clone(),
         }
     }
 
     pub(super) fn value(&self) -> Value {
-        json!({ "assets": self.assets, "drift": self.drift, "rules": judge::rule_versions() })
+        json!({
+            "assets": self.assets, "drift": self.drift, "off": self.off, "earned_asset": self.earned_asset,
+            "rules": judge::rule_versions(),
+        })
+    }
+
+    /// As a run stored it.
+    pub(super) fn of(value: &Value) -> Result<Self, EngineError> {
+        fn part<T: serde::de::DeserializeOwned>(
+            value: &Value,
+            name: &str,
+        ) -> Result<T, EngineError> {
+            let read = EngineError::stored("a run's basis");
+            serde_json::from_value(value[name].clone()).map_err(read)
+        }
+        Ok(Self {
+            assets: part(value, "assets")?,
+            drift: part(value, "drift")?,
+            off: part(value, "off")?,
+            earned_asset: part(value, "earned_asset")?,
+        })
     }
 
     pub(super) fn judge(&self, anchor: Anchor) -> Judge {
         let drifted: BTreeSet<_> = self.drift.keys().cloned().collect();
         let assets = self.assets.iter().map(|(a, b)| (a.clone(), b.clone()));
-        Judge::new(anchor, AssetNames::new(assets), drifted)
+        Judge::new(anchor, AssetNames::new(assets), drifted, self.off.clone())
     }
 
     pub(super) fn notes(&self) -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! Judging cases: pure. What is counted, what is hashed, and the difference that a run puts in itself to see whether it
 //! would be found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -9,9 +9,9 @@ use stxworx_indexer::store::read::market::ProjectState;
 
 use crate::anchor::Anchor;
 use crate::evidence;
-use crate::platform::{Cell, PlatformProject};
-use crate::rule::{Skip, Subject, Verdict};
-use crate::rules::{AssetNames, ProjectCase, ProjectRule, project_rules};
+use crate::platform::{Cell, PlatformProject, Row};
+use crate::rule::{RuleInfo, Skip, Subject, Verdict};
+use crate::rules::{AssetNames, Claims, ProjectCase, ProjectRule, cards, project_rules};
 
 /// Rules that do not need to know what the chain says of a project, only whether it is there. The others cannot look at
 /// one that was opened before the mirror began: its state is a part of the story.
@@ -60,85 +60,43 @@ pub fn row_subject(row: &PlatformProject) -> Subject {
     Subject::new("platform_project", row.key.clone())
 }
 
-/// A case with what each rule says of it.
+/// A row of the platform, as far as the life of breaks has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowMark {
+    /// The platform's own key.
+    pub key: String,
+    /// Its cells.
+    pub row: Row,
+    /// Kind of what it is about where it points nowhere.
+    pub alone: &'static str,
+}
+
+impl RowMark {
+    /// What it is about where it points nowhere.
+    pub fn subject(&self) -> Subject {
+        Subject::new(self.alone, self.key.clone())
+    }
+}
+
+/// What each rule says of a subject.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    /// The case.
-    pub case: Case,
+    /// Whose rows they are: `projects`, `badges` or `users`.
+    pub entity: &'static str,
     /// What it is about.
     pub subject: Subject,
+    /// What the chain's side hashes to.
+    pub chain_hash: [u8; 32],
+    /// It is more than a row that points nowhere: breaks of its rows, when they were alone, are looked at here.
+    pub is_found: bool,
+    /// The platform's rows.
+    pub rows: Vec<RowMark>,
+    /// There are more rows than were taken.
+    pub cut: bool,
+    /// What a project locks: asset, base units, and whether all of its story is known.
+    pub money: Option<(String, u128, bool)>,
     /// By rule.
-    pub verdicts: Vec<(&'static dyn ProjectRule, Verdict)>,
-}
-
-/// How a pair of a rule and a subject is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Equal.
-    Matched,
-    /// Different, and given time, or accepted.
-    Tolerated,
-    /// Different.
-    Broken,
-    /// Not comparable.
-    Skipped(Skip),
-}
-
-/// Counts; the four parts are the whole, by how they are added.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Equal.
-    pub matched: u64,
-    /// Different, and given time.
-    pub tolerated: u64,
-    /// Different.
-    pub broken: u64,
-    /// Not comparable, by reason.
-    pub skips: BTreeMap<Skip, u64>,
-    /// By asset: base units locked in what was looked at, and those that every rule could compare.
-    pub coverage: BTreeMap<String, (u128, u128)>,
-}
-
-impl Tally {
-    /// Counts one pair.
-    pub fn count(&mut self, standing: Standing) {
-        match standing {
-            Standing::Matched => self.matched += 1,
-            Standing::Tolerated => self.tolerated += 1,
-            Standing::Broken => self.broken += 1,
-            Standing::Skipped(reason) => *self.skips.entry(reason).or_default() += 1,
-        }
-    }
-
-    /// Of the pairs, those that could not be compared.
-    pub fn skipped(&self) -> u64 {
-        self.skips.values().sum()
-    }
-
-    /// All pairs.
-    pub fn considered(&self) -> u64 {
-        self.matched + self.tolerated + self.broken + self.skipped()
-    }
-
-    /// Counts the money of a case.
-    pub fn cover(&mut self, judged: &Judged) {
-        let Some(chain) = &judged.case.chain else {
-            return;
-        };
-        let state = &chain.state;
-        let left = [state.paid, state.fees, state.refunded]
-            .iter()
-            .try_fold(state.total.0, |left, part| left.checked_sub(part.0))
-            .unwrap_or(0);
-        let compared = judged
-            .verdicts
-            .iter()
-            .all(|(_, verdict)| !matches!(verdict, Verdict::Skipped { .. }));
-        let sums = self.coverage.entry(state.asset.clone()).or_default();
-        sums.0 = sums.0.saturating_add(left);
-        if compared {
-            sums.1 = sums.1.saturating_add(left);
-        }
-    }
+    pub verdicts: Vec<(&'static RuleInfo, Verdict)>,
 }
 
 /// The one who judges: all that verdicts depend on besides the case.
@@ -149,61 +107,106 @@ pub struct Judge {
     pub assets: AssetNames,
     /// Rules that cannot read the platform.
     pub drifted: BTreeSet<String>,
+    /// Entities of which the platform keeps nothing.
+    pub off: BTreeSet<String>,
+    /// `none`, `found` or `missed`.
+    pub canary: &'static str,
     rules: Vec<&'static dyn ProjectRule>,
     digest: Sha256,
 }
 
 impl Judge {
     /// With all rules.
-    pub fn new(anchor: Anchor, assets: AssetNames, drifted: BTreeSet<String>) -> Self {
+    pub fn new(
+        anchor: Anchor,
+        assets: AssetNames,
+        drifted: BTreeSet<String>,
+        off: BTreeSet<String>,
+    ) -> Self {
         let mut digest = Sha256::new();
-        digest.update(b"stxworx/verdicts/1");
+        digest.update(b"stxworx/verdicts/2");
         Self {
             anchor,
             assets,
             drifted,
+            off,
+            canary: "none",
             rules: project_rules(),
             digest,
         }
     }
 
-    /// Number of rules that look at the platform.
-    pub fn platform_rules(&self) -> u64 {
-        let count = self.rules.iter().filter(|r| !r.info().reads.is_empty());
-        u64::try_from(count.count()).unwrap_or(u64::MAX)
+    /// Number of rules that look at an entity's rows.
+    pub fn rules_of(&self, entity: &str) -> u64 {
+        let reads = |info: &RuleInfo| info.reads.iter().any(|name| is_of(name, entity));
+        let count = cards().iter().filter(|(_, info)| reads(info)).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 
-    fn verdicts(&self, case: &Case) -> Vec<(&'static dyn ProjectRule, Verdict)> {
+    /// Why a rule cannot look at all, whatever its subject.
+    pub fn skip(&self, info: &RuleInfo) -> Option<Skip> {
+        if self.drifted.contains(info.id) {
+            return Some(Skip::SchemaDrift);
+        }
+        let mut off = self.off.iter();
+        let is_off = off.any(|entity| info.reads.iter().any(|name| is_of(name, entity)));
+        is_off.then_some(Skip::NotKept)
+    }
+
+    fn verdicts(&self, case: &Case, claims: &Claims) -> Vec<(&'static RuleInfo, Verdict)> {
         let given = ProjectCase {
             anchor: &self.anchor,
             chain: case.chain.as_ref().map(|chain| &chain.state),
             platform: &case.rows,
             assets: &self.assets,
+            claims,
         };
         let is_partial = case.chain.as_ref().is_some_and(|chain| chain.state.partial);
         self.rules
             .iter()
             .map(|rule| {
-                let skipped = |reason| Verdict::Skipped { reason };
-                let id = rule.info().id;
-                let verdict = if self.drifted.contains(id) {
-                    skipped(Skip::SchemaDrift)
-                } else if is_partial && !OF_ROWS.contains(&id) {
-                    skipped(Skip::Incomplete)
-                } else {
-                    rule.judge(&given)
-                };
-                (*rule, verdict)
+                let info = rule.info();
+                let partial = is_partial && !OF_ROWS.contains(&info.id);
+                let reason = self.skip(info).or(partial.then_some(Skip::Incomplete));
+                let verdict = reason.map(|reason| Verdict::Skipped { reason });
+                (info, verdict.unwrap_or_else(|| rule.judge(&given)))
             })
             .collect()
     }
 
     /// Judges a case, and adds the verdicts to the digest.
-    pub fn judge(&mut self, case: Case) -> Judged {
-        let verdicts = self.verdicts(&case);
-        let subject = case.subject();
-        for (rule, verdict) in &verdicts {
-            let info = rule.info();
+    pub fn judge(&mut self, case: Case, claims: &Claims) -> Judged {
+        let mut judged = Judged {
+            entity: "projects",
+            subject: case.subject(),
+            chain_hash: case.chain_hash(),
+            is_found: case.chain.is_some(),
+            rows: Vec::new(),
+            cut: case.cut,
+            money: case.chain.as_ref().map(locked),
+            verdicts: self.verdicts(&case, claims),
+        };
+        self.note(&judged);
+        if self.canary == "none" {
+            self.canary = match self.finds_a_wrong_unit(&case, &judged) {
+                None => "none",
+                Some(true) => "found",
+                Some(false) => "missed",
+            };
+        }
+        let rows = case.rows.into_iter().map(|row| RowMark {
+            key: row.key,
+            row: row.row,
+            alone: "platform_project",
+        });
+        judged.rows = rows.collect();
+        judged
+    }
+
+    /// Adds verdicts to the digest.
+    pub fn note(&mut self, judged: &Judged) {
+        let subject = &judged.subject;
+        for (info, verdict) in &judged.verdicts {
             let said = match verdict {
                 Verdict::Matched => "matched".to_owned(),
                 other => canonical(&serde_json::to_value(other).unwrap_or(Value::Null)),
@@ -221,11 +224,6 @@ impl Judge {
                 self.digest.update(part.as_bytes());
             }
         }
-        Judged {
-            case,
-            subject,
-            verdicts,
-        }
     }
 
     /// SHA-256 over all verdicts so far.
@@ -235,23 +233,23 @@ impl Judge {
 
     /// Would a wrong unit be found? In a copy of a case in which the rule found no difference, one unit more is put into
     /// the platform's total, and into the chain's. None where no such rule looked.
-    pub fn finds_a_wrong_unit(&self, judged: &Judged) -> Option<bool> {
+    pub fn finds_a_wrong_unit(&self, case: &Case, judged: &Judged) -> Option<bool> {
         let matched = |id: &str| {
             let mut all = judged.verdicts.iter();
-            all.any(|(rule, verdict)| rule.info().id == id && *verdict == Verdict::Matched)
+            all.any(|(info, verdict)| info.id == id && *verdict == Verdict::Matched)
         };
-        let chain = judged.case.chain.as_ref()?;
+        let chain = case.chain.as_ref()?;
         let mut found = Vec::new();
-        if let [row] = judged.case.rows.as_slice()
+        if let [row] = case.rows.as_slice()
             && let Cell::Is(total) = row.total
             && matched("P2")
         {
-            let mut wrong = judged.case.clone();
+            let mut wrong = case.clone();
             wrong.rows[0].total = Cell::Is(total.wrapping_add(1));
             found.push(self.is_found(&wrong, "P2"));
         }
         if matched("E1") {
-            let (mut wrong, mut chain) = (judged.case.clone(), chain.clone());
+            let (mut wrong, mut chain) = (case.clone(), chain.clone());
             chain.state.total.0 = chain.state.total.0.wrapping_add(1);
             wrong.chain = Some(chain);
             found.push(self.is_found(&wrong, "E1"));
@@ -260,18 +258,33 @@ impl Judge {
     }
 
     fn is_found(&self, case: &Case, by: &str) -> bool {
-        self.verdicts(case).iter().any(|(rule, verdict)| {
-            rule.info().id == by
-                && matches!(verdict, Verdict::Broken { findings } if !findings.is_empty())
+        let verdicts = self.verdicts(case, &Claims::new());
+        verdicts.iter().any(|(info, verdict)| {
+            info.id == by && matches!(verdict, Verdict::Broken { findings } if !findings.is_empty())
         })
     }
 }
 
+/// Is a column that a rule reads one of this entity's?
+fn is_of(name: &str, entity: &str) -> bool {
+    name.split_once('.').is_some_and(|(of, _)| of == entity)
+}
+
+/// What a project locks.
+fn locked(chain: &Chain) -> (String, u128, bool) {
+    let state = &chain.state;
+    let left = [state.paid, state.fees, state.refunded]
+        .iter()
+        .try_fold(state.total.0, |left, part| left.checked_sub(part.0))
+        .unwrap_or(0);
+    (state.asset.clone(), left, !state.partial)
+}
+
 /// The rules and their versions, as a run keeps them.
 pub fn rule_versions() -> Value {
-    project_rules()
-        .iter()
-        .map(|rule| json!([rule.info().id, rule.info().version]))
+    let cards = cards().into_iter();
+    cards
+        .map(|(_, info)| json!([info.id, info.version]))
         .collect()
 }
 
@@ -287,8 +300,8 @@ mod tests {
     use stxworx_indexer::project::market::projects::Milestone;
     use stxworx_indexer::store::read::market::{ProjectStatus, Units};
 
+    use super::super::tally::Tally;
     use super::*;
-    use crate::platform::Row;
 
     const CLIENT: &str = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM";
 
@@ -301,7 +314,7 @@ mod tests {
             platform_time_s: 9,
         };
         let drifted = drifted.iter().map(|id| (*id).to_owned()).collect();
-        Judge::new(anchor, AssetNames::default(), drifted)
+        Judge::new(anchor, AssetNames::default(), drifted, BTreeSet::new())
     }
 
     fn case() -> Case {
@@ -347,15 +360,18 @@ mod tests {
     #[test]
     fn a_wrong_unit_is_found_and_a_rule_that_cannot_look_is_not_blamed() {
         let mut all = judge(&[]);
-        let judged = all.judge(case());
+        let judged = all.judge(case(), &Claims::new());
         assert!(judged.verdicts.iter().all(|(_, v)| *v == Verdict::Matched));
-        assert_eq!(all.finds_a_wrong_unit(&judged), Some(true));
+        assert_eq!(all.finds_a_wrong_unit(&case(), &judged), Some(true));
         let mut none = judge(&["P2", "E1"]);
-        let judged = none.judge(case());
-        assert_eq!(none.finds_a_wrong_unit(&judged), None);
+        let judged = none.judge(case(), &Claims::new());
+        assert_eq!(none.finds_a_wrong_unit(&case(), &judged), None);
         // A rule that says "equal" of anything would be noticed: here it stops looking after it matched.
-        let judged = judge(&[]).judge(case());
-        assert_eq!(judge(&["P2"]).finds_a_wrong_unit(&judged), Some(false));
+        let judged = judge(&[]).judge(case(), &Claims::new());
+        assert_eq!(
+            judge(&["P2"]).finds_a_wrong_unit(&case(), &judged),
+            Some(false)
+        );
     }
 
     #[test]
@@ -365,20 +381,15 @@ mod tests {
             chain.state.partial = true;
         }
         let mut tally = Tally::default();
-        let judged = judge(&[]).judge(case);
-        for (rule, verdict) in &judged.verdicts {
+        let judged = judge(&[]).judge(case, &Claims::new());
+        for (info, verdict) in &judged.verdicts {
             let skipped = matches!(
                 verdict,
                 Verdict::Skipped {
                     reason: Skip::Incomplete
                 }
             );
-            assert_eq!(
-                skipped,
-                !OF_ROWS.contains(&rule.info().id),
-                "{}",
-                rule.info().id
-            );
+            assert_eq!(skipped, !OF_ROWS.contains(&info.id), "{}", info.id);
         }
         tally.cover(&judged);
         assert_eq!(tally.coverage["STX"], (5, 0));
@@ -389,7 +400,7 @@ mod tests {
         let digest = |cases: &[Case]| {
             let mut judge = judge(&[]);
             for case in cases {
-                judge.judge(case.clone());
+                judge.judge(case.clone(), &Claims::new());
             }
             judge.digest()
         };

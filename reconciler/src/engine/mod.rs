@@ -11,10 +11,18 @@ mod apply;
 mod changed;
 pub mod daemon;
 pub mod error;
+mod escrow;
 mod ground;
+mod groups;
+mod inputs;
 pub mod judge;
+mod people;
+pub mod repair;
 mod rerun;
+mod session;
 mod stream;
+mod subjects;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -22,26 +30,26 @@ mod walk;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stxworx_indexer::audit::NodeReader;
 use stxworx_indexer::error_chain;
 use stxworx_indexer::model::IndexBlockHash;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::reconcile::Writing;
-use stxworx_indexer::store::reconcile::image::Scope;
 use stxworx_indexer::store::reconcile::run::{self, Ending, RunRow};
 
 use crate::anchor::Anchor;
 use crate::breaks::Policy;
-use crate::platform::postgres::{Platform, PlatformSource, Shape};
-use crate::rule::{Skip, Verdict};
-pub use act::{ActError, act, find};
+use crate::platform::postgres::{Entity, Platform, PlatformSource, Shapes};
+pub use act::{ActError, act, act_as, find};
 use apply::Apply;
 pub use apply::{event, stored, unstored};
 pub use error::EngineError;
 use ground::{Basis, Ground, ground};
-use judge::{Judge, Judged, Standing, Tally};
+use inputs::{Inputs, Scopes};
+use judge::Judged;
 pub use rerun::{Difference, diff, rerun};
-use stream::{ChainStream, ImageStream, PROJECTS, RowStream};
-use walk::{Page, Walk};
+use session::{Session, Walked};
+use stream::RowSource;
 
 /// What an operator sets.
 #[derive(Debug, Clone)]
@@ -56,6 +64,10 @@ pub struct Settings {
     pub finality_burn_blocks: u32,
     /// Limits of the life of breaks.
     pub policy: Policy,
+    /// The asset in which the platform sums up what users earned.
+    pub earned_asset: String,
+    /// Who is asked for balances; none where no node is configured.
+    pub node: Option<NodeReader>,
     /// Breaks of one rule that a run may open.
     pub open_limit: usize,
     /// Subjects above which an incremental run looks at everything.
@@ -119,97 +131,48 @@ pub struct RunReport {
     pub verdict_digest: String,
 }
 
-/// What came of walking over cases.
-struct Walked {
-    tally: Tally,
-    digest: [u8; 32],
-    canary: &'static str,
-    notes: Vec<Value>,
-}
-
-/// Counts rows that no rule could look at.
-fn count_unread(page: &Page, judge: &Judge, tally: &mut Tally) {
-    let rows = page.nameless + page.left_out;
-    let pairs = rows.saturating_mul(judge.platform_rules());
-    if pairs > 0 {
-        *tally.skips.entry(Skip::Unreadable).or_default() += pairs;
-    }
-}
-
-/// Walks over all cases. Breaks are moved where `apply` is there; `met` sees every verdict.
+/// Looks at everything that is wanted, on both sides.
 async fn walk(
-    mut walk: Walk<'_>,
-    mut judge: Judge,
-    (run, mut apply): (i64, Option<&mut Apply<'_>>),
-    met: &mut (dyn FnMut(&Judged) -> Result<(), EngineError> + Send),
-) -> Result<Walked, EngineError> {
-    let (mut tally, mut notes) = (Tally::default(), Vec::new());
-    let mut canary = "none";
-    let (mut nameless, mut left_out) = (0u64, 0u64);
-    while let Some(mut page) = walk.page().await? {
-        count_unread(&page, &judge, &mut tally);
-        nameless += page.nameless;
-        left_out += page.left_out;
-        let cases = std::mem::take(&mut page.cases);
-        let judged: Vec<_> = cases.into_iter().map(|case| judge.judge(case)).collect();
-        for judged in &judged {
-            tally.cover(judged);
-            met(judged)?;
-            if canary == "none" {
-                canary = match judge.finds_a_wrong_unit(judged) {
-                    None => "none",
-                    Some(true) => "found",
-                    Some(false) => "missed",
-                };
-            }
-        }
-        match apply.as_deref_mut() {
-            Some(apply) => {
-                let standings = apply.observe(&judged).await?;
-                standings.into_iter().flatten().for_each(|s| tally.count(s));
-                apply
-                    .writing
-                    .change_images(PROJECTS, run, &page.gone, &page.new)
-                    .await?;
-            }
-            None => judged
-                .iter()
-                .flat_map(|j| &j.verdicts)
-                .for_each(|(_, verdict)| tally.count(judged_only(verdict))),
-        }
-        // Judging does not wait for anything: give others their turn.
-        tokio::task::yield_now().await;
+    session: &mut Session<'_>,
+    ground: &mut Ground,
+    mut rows: RowSource<'_>,
+    scopes: Option<&Scopes>,
+    (inputs, basis): (&Inputs, &Basis),
+) -> Result<(), EngineError> {
+    escrow::projects(session, ground, &mut rows, scopes).await?;
+    if scopes.is_none_or(|scopes| scopes.assets) {
+        escrow::assets(session, ground, inputs, scopes.is_none()).await?;
     }
-    walk.rows.close().await;
-    for (count, what) in [
-        (nameless, "have no key and cannot be named"),
-        (left_out, "are too many for one project"),
-    ] {
-        if count > 0 {
-            let says = format!("{count} rows of the platform {what}; they were not compared");
-            notes.push(json!({ "kind": "not_compared", "count": count, "says": says }));
-        }
-    }
-    if canary == "missed" {
-        let says = "a wrong unit that the run itself put into a copy of a project was not found: the rules are broken, \
-                    and nothing that this run calls equal is known to be";
-        notes.push(json!({ "kind": "canary", "says": says }));
-    }
-    Ok(Walked {
-        tally,
-        digest: judge.digest(),
-        canary,
-        notes,
-    })
+    let groups = scopes.map(|scopes| scopes.badges.as_slice());
+    people::badges(session, ground, &mut rows, groups, inputs).await?;
+    let groups = scopes.map(|scopes| scopes.users.as_slice());
+    let given = (inputs, basis.earned_asset.as_str());
+    people::users(session, ground, &mut rows, groups, given).await?;
+    escrow::audits(session, inputs).await
 }
 
-/// How a verdict is counted where there is no history.
-fn judged_only(verdict: &Verdict) -> Standing {
-    match verdict {
-        Verdict::Matched => Standing::Matched,
-        Verdict::Broken { .. } => Standing::Broken,
-        Verdict::Skipped { reason } => Standing::Skipped(*reason),
+/// What is asked before anything is judged. What a look at a past block asks is of that block.
+async fn gather(
+    pool: &Pool,
+    settings: &Settings,
+    ground: &mut Ground,
+    (scopes, last): (Option<&Scopes>, Option<&Inputs>),
+    platform: &mut Platform,
+) -> Result<Inputs, EngineError> {
+    let mut inputs = Inputs::default();
+    if scopes.is_none_or(|scopes| scopes.assets) {
+        inputs.balances = inputs::ask(pool, settings.node.as_ref(), ground).await?;
     }
+    let since = last.map_or(0, |last| last.audited_us);
+    (inputs.audited, inputs.audited_us) = inputs::audits(pool, ground, since).await?;
+    let limit = i64::try_from(settings.incremental_limit).unwrap_or(i64::MAX);
+    (inputs.badges, inputs.users) = subjects::with_breaks(ground, limit).await?;
+    for entity in [Entity::Badges, Entity::Users] {
+        if let Some(mark) = platform.mark(entity).await? {
+            inputs.marks.insert(entity.name().to_owned(), mark);
+        }
+    }
+    Ok(inputs)
 }
 
 /// Carries a run out.
@@ -260,48 +223,41 @@ async fn carry_out(
 ) -> Result<RunReport, EngineError> {
     let mut platform = Platform::open(&settings.source).await?;
     let mut ground = ground(pool, settings, None, platform.time_s).await?;
-    let basis = Basis::new(settings, &platform.shape);
-    let mark = platform.mark().await?;
+    let basis = Basis::new(settings, &platform.shapes);
+    let mark = platform.mark(Entity::Projects).await?;
     let last = run::last_good(pool, None).await?;
-    let scope = match (wanted, &last) {
-        (Wanted::Incremental, Some(last)) => {
-            changed::scope(
-                settings,
-                last,
-                &basis,
-                &mut ground,
-                &mut platform,
-                &mut writing,
-            )
-            .await?
+    let before = last.as_ref().map(|last| Inputs::of(last.inputs.clone()));
+    let before = before.transpose()?;
+    let scopes = match (wanted, &last, &before) {
+        (Wanted::Incremental, Some(last), Some(before)) => {
+            let sides = (&mut ground, &mut platform, &mut writing);
+            changed::scopes(settings, (last, before), &basis, sides).await?
         }
         _ => None,
     };
+    let asked = (scopes.as_ref(), before.as_ref());
+    let inputs = gather(pool, settings, &mut ground, asked, &mut platform).await?;
     let mut notes = basis.notes();
-    notes.extend(drift_note(last.as_ref(), &platform.shape));
-    let mut end = ending(&ground, &basis, scope.as_ref());
-    end.schema_fingerprint = Some(platform.shape.fingerprint());
-    end.columns = json!(platform.shape.columns);
+    notes.extend(drift_note(last.as_ref(), &platform.shapes));
+    let mut end = ending(&ground, (&basis, &inputs), scopes.as_ref());
+    end.schema_fingerprint = Some(platform.shapes.fingerprint());
+    end.columns = platform.shapes.columns();
     end.platform_mark = mark;
 
-    let judge = basis.judge(ground.anchor);
-    let chain = ChainStream::new(&ground.contract, ground.at.clone(), scope.as_ref());
-    let rows = RowStream::live(platform, scope.as_ref()).await?;
-    let images = Some(ImageStream::new(scope.clone()));
-    let all = Walk::new(&mut ground.snapshot, chain, rows, images);
-    let mut apply = Apply::new(
-        &mut writing,
-        run,
-        &settings.policy,
-        settings.open_limit,
-        ground.anchor,
-    );
-    let walked = walk(all, judge, (run, Some(&mut apply)), &mut |_| Ok(())).await?;
+    let (policy, limit) = (&settings.policy, settings.open_limit);
+    let apply = Apply::new(&mut writing, run, policy, limit, ground.anchor);
+    let mut met = |_: &Judged| Ok(());
+    let mut session = Session::new(basis.judge(ground.anchor), run, Some(apply), &mut met);
+    let rows = RowSource::Live(&mut platform);
+    let given = (&inputs, &basis);
+    walk(&mut session, &mut ground, rows, scopes.as_ref(), given).await?;
+    let walked = session.finish().await?;
+    let changes = session.apply.take().map(|apply| apply.changes);
+    drop(session);
+    platform.close().await;
     notes.extend(walked.notes.iter().cloned());
-    notes.extend(apply.finish().await?);
-    let changes = std::mem::take(&mut apply.changes);
-    drop(apply);
-    let report = report(run, &mut end, ground.anchor, walked, (changes, notes), true);
+    let done = (changes.unwrap_or_default(), notes);
+    let report = report(run, &mut end, ground.anchor, walked, done, true);
     writing.end_run(run, &end).await?;
     writing.commit().await?;
     Ok(report)
@@ -314,37 +270,30 @@ async fn look(
     run: i64,
     at: &At,
 ) -> Result<RunReport, EngineError> {
-    let platform = Platform::open(&settings.source).await?;
+    let mut platform = Platform::open(&settings.source).await?;
     let mut ground = ground(pool, settings, Some(at), platform.time_s).await?;
-    let basis = Basis::new(settings, &platform.shape);
-    let mut end = ending(&ground, &basis, None);
-    end.schema_fingerprint = Some(platform.shape.fingerprint());
-    end.columns = json!(platform.shape.columns);
-    let judge = basis.judge(ground.anchor);
-    let chain = ChainStream::new(&ground.contract, ground.at.clone(), None);
-    let rows = RowStream::live(platform, None).await?;
-    let all = Walk::new(&mut ground.snapshot, chain, rows, None);
-    let walked = walk(all, judge, (run, None), &mut |_| Ok(())).await?;
-    let notes = basis
-        .notes()
-        .into_iter()
-        .chain(walked.notes.clone())
-        .collect();
-    let report = report(
-        run,
-        &mut end,
-        ground.anchor,
-        walked,
-        (BTreeMap::new(), notes),
-        false,
-    );
+    let basis = Basis::new(settings, &platform.shapes);
+    let inputs = gather(pool, settings, &mut ground, (None, None), &mut platform).await?;
+    let mut end = ending(&ground, (&basis, &inputs), None);
+    end.schema_fingerprint = Some(platform.shapes.fingerprint());
+    end.columns = platform.shapes.columns();
+    let mut met = |_: &Judged| Ok(());
+    let mut session = Session::new(basis.judge(ground.anchor), run, None, &mut met);
+    let rows = RowSource::Live(&mut platform);
+    walk(&mut session, &mut ground, rows, None, (&inputs, &basis)).await?;
+    let walked = session.finish().await?;
+    drop(session);
+    platform.close().await;
+    let notes = basis.notes().into_iter().chain(walked.notes.clone());
+    let done = (BTreeMap::new(), notes.collect());
+    let report = report(run, &mut end, ground.anchor, walked, done, false);
     run::end_judged(pool, run, &end).await?;
     Ok(report)
 }
 
-fn ending(ground: &Ground, basis: &Basis, scope: Option<&Scope>) -> Ending {
+fn ending(ground: &Ground, (basis, inputs): (&Basis, &Inputs), scopes: Option<&Scopes>) -> Ending {
     Ending {
-        kind: if scope.is_some() {
+        kind: if scopes.is_some() {
             "incremental"
         } else {
             "sweep"
@@ -352,20 +301,32 @@ fn ending(ground: &Ground, basis: &Basis, scope: Option<&Scope>) -> Ending {
         contract: ground.contract.clone(),
         anchor: json!(ground.anchor),
         basis: basis.value(),
-        subjects: scope.map(|s| json!({ "places": s.places_text(), "keys": s.keys })),
+        subjects: scopes.map(Scopes::value),
+        inputs: inputs.value(),
         outbox_id: ground.outbox.map(|(_, last)| last),
         ..Ending::default()
     }
 }
 
-fn drift_note(last: Option<&RunRow>, shape: &Shape) -> Option<Value> {
-    let before = last?.schema_fingerprint.as_deref()?;
-    (before != shape.fingerprint()).then(|| {
-        json!({
-            "kind": "schema_changed",
-            "says": "the platform's columns are not those of the last run: see `columns` of both runs",
-        })
-    })
+fn drift_note(last: Option<&RunRow>, shapes: &Shapes) -> Option<Value> {
+    let last = last?;
+    if last.schema_fingerprint.as_deref()? == shapes.fingerprint() {
+        return None;
+    }
+    let (before, now) = (last.columns.clone().unwrap_or_default(), shapes.columns());
+    let changed: Vec<_> = Entity::ALL
+        .into_iter()
+        .filter(|entity| before[entity.name()] != now[entity.name()])
+        .map(Entity::name)
+        .collect();
+    Some(json!({
+        "kind": "schema_changed",
+        "queries": changed,
+        "says": format!(
+            "the platform's columns are not those of the last run, of {}: see `columns` of both runs",
+            changed.join(", ")
+        ),
+    }))
 }
 
 /// The report, and the same in the run's row.

@@ -3,18 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::read::Snapshot;
-use stxworx_indexer::store::reconcile::image::Scope;
 use stxworx_indexer::store::reconcile::mirror;
 use stxworx_indexer::store::reconcile::run::{self, RunRow};
 
 use super::error::EngineError;
+use super::inputs::{Inputs, Scopes};
 use super::judge::Judged;
-use super::stream::{ChainStream, RowStream};
-use super::walk::Walk;
-use super::{Basis, Ground, RunReport, Walked, ending, judge, note_failure, report, walk};
+use super::session::{Met, Session, Walked};
+use super::stream::RowSource;
+use super::{Basis, Ground, RunReport, ending, judge, note_failure, report};
 use crate::anchor::Anchor;
 use crate::rule::Verdict;
 
@@ -27,7 +26,8 @@ struct Past {
     contract: String,
     anchor: Anchor,
     basis: Basis,
-    scope: Option<Scope>,
+    scopes: Option<Scopes>,
+    inputs: Inputs,
     digest: Vec<u8>,
 }
 
@@ -48,36 +48,17 @@ fn past(row: RunRow) -> Result<Past, EngineError> {
     if basis["rules"] != judge::rule_versions() {
         return Err(refuse("the rules are not those of then"));
     }
-    let read = EngineError::stored("a run's basis");
-    let assets = serde_json::from_value(basis["assets"].clone()).map_err(read)?;
-    let read = EngineError::stored("a run's basis");
-    let drift = serde_json::from_value(basis["drift"].clone()).map_err(read)?;
     let read = EngineError::stored("a run's moment");
     let anchor = serde_json::from_value(row.anchor.unwrap_or_default()).map_err(read)?;
     Ok(Past {
         run: row.id,
         contract: row.contract.unwrap_or_default(),
         anchor,
-        basis: Basis { assets, drift },
-        scope: row.subjects.as_ref().map(scope),
+        basis: Basis::of(&basis)?,
+        scopes: row.subjects.as_ref().map(Scopes::of),
+        inputs: Inputs::of(row.inputs)?,
         digest: row.verdict_digest.unwrap_or_default(),
     })
-}
-
-fn scope(subjects: &Value) -> Scope {
-    let texts = |name: &str| {
-        let list = subjects[name].as_array().cloned().unwrap_or_default();
-        list.into_iter()
-            .filter_map(|text| text.as_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    Scope {
-        places: texts("places")
-            .iter()
-            .filter_map(|p| p.parse().ok())
-            .collect(),
-        keys: texts("keys"),
-    }
 }
 
 async fn find(pool: &Pool, id: i64) -> Result<Past, EngineError> {
@@ -88,11 +69,7 @@ async fn find(pool: &Pool, id: i64) -> Result<Past, EngineError> {
     })?)
 }
 
-async fn again(
-    pool: &Pool,
-    past: &Past,
-    met: &mut (dyn FnMut(&Judged) -> Result<(), EngineError> + Send),
-) -> Result<(Ground, Walked), EngineError> {
+async fn again(pool: &Pool, past: &Past, met: Met<'_>) -> Result<(Ground, Walked), EngineError> {
     let mut snapshot = Snapshot::open(pool).await?;
     let block = past.anchor.block;
     let at = mirror::standing(&mut snapshot, block.as_bytes())
@@ -105,12 +82,11 @@ async fn again(
         anchor: past.anchor,
         outbox: None,
     };
-    let scope = past.scope.as_ref();
-    let chain = ChainStream::new(&ground.contract, ground.at.clone(), scope);
-    let rows = RowStream::stored(past.run, past.scope.clone());
-    let all = Walk::new(&mut ground.snapshot, chain, rows, None);
-    let judge = past.basis.judge(past.anchor);
-    let walked = walk(all, judge, (past.run, None), met).await?;
+    let mut session = Session::new(past.basis.judge(past.anchor), past.run, None, met);
+    let rows = RowSource::Stored(past.run);
+    let given = (&past.inputs, &past.basis);
+    super::walk(&mut session, &mut ground, rows, past.scopes.as_ref(), given).await?;
+    let walked = session.finish().await?;
     Ok((ground, walked))
 }
 
@@ -129,7 +105,8 @@ pub async fn rerun(pool: &Pool, id: i64) -> Result<(RunReport, bool), EngineErro
 async fn repeat(pool: &Pool, run: i64, past: &Past) -> Result<(RunReport, bool), EngineError> {
     let (ground, walked) = again(pool, past, &mut |_| Ok(())).await?;
     let same = walked.digest.as_slice() == past.digest;
-    let mut end = ending(&ground, &past.basis, past.scope.as_ref());
+    let given = (&past.basis, &past.inputs);
+    let mut end = ending(&ground, given, past.scopes.as_ref());
     end.kind = "rerun";
     let notes = past
         .basis
@@ -175,7 +152,7 @@ async fn said(pool: &Pool, id: i64) -> Result<Said, EngineError> {
         for (rule, verdict) in &judged.verdicts {
             let key = |what: &str| {
                 let subject = &judged.subject;
-                let rule = rule.info().id.to_owned();
+                let rule = rule.id.to_owned();
                 (
                     subject.kind.clone(),
                     subject.key.clone(),

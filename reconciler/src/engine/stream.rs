@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stxworx_indexer::store::read::Snapshot;
-use stxworx_indexer::store::reconcile::image::{self, Image, NOWHERE, Scope, Spot};
+use stxworx_indexer::store::reconcile::image::{self, Image, NOWHERE, NewImage, Scope, Spot};
 use stxworx_indexer::store::reconcile::mirror::{self, Standing, StateRow};
 
 use super::error::EngineError;
 use super::judge::Chain;
 use crate::platform::Row;
-use crate::platform::postgres::{Filter, Platform, RowAt};
+use crate::platform::postgres::{Entity, Filter, Platform, RowAt};
 
-/// The one entity that is compared so far, as images name it.
+/// Projects, as images name them.
 pub(super) const PROJECTS: &str = "projects";
 /// Projects, and images, of a page.
 const PAGE: u32 = 1_000;
@@ -107,56 +108,65 @@ impl ChainStream {
     }
 }
 
-/// The platform's rows: as they are, or as a run saw them.
-pub(super) enum RowSource {
-    Live(Platform),
-    Stored { run: i64, scope: Option<Scope> },
+/// Where the platform's rows come from: as they are, or as a run saw them.
+pub(super) enum RowSource<'a> {
+    Live(&'a mut Platform),
+    Stored(i64),
+}
+
+impl RowSource<'_> {
+    /// The rows of an entity.
+    pub(super) async fn rows(
+        &mut self,
+        entity: Entity,
+        scope: Option<&Scope>,
+    ) -> Result<RowStream<'_>, EngineError> {
+        let source = match self {
+            Self::Stored(run) => Reading::Stored(*run, scope.cloned()),
+            Self::Live(platform) => {
+                let filter = scope.map_or(Filter::All, |scope| Filter::Of(scope.clone()));
+                platform.read(entity, &filter).await?;
+                Reading::Live(platform)
+            }
+        };
+        Ok(RowStream {
+            entity: entity.name(),
+            source,
+            after: Spot::first(),
+            ended: false,
+            ready: VecDeque::new(),
+        })
+    }
+}
+
+enum Reading<'a> {
+    Live(&'a mut Platform),
+    Stored(i64, Option<Scope>),
 }
 
 /// The platform's rows, by place and key.
-pub(super) struct RowStream {
-    source: RowSource,
+pub(super) struct RowStream<'a> {
+    entity: &'static str,
+    source: Reading<'a>,
     after: Spot,
     ended: bool,
     ready: VecDeque<RowAt>,
 }
 
-impl RowStream {
-    pub(super) fn stored(run: i64, scope: Option<Scope>) -> Self {
-        Self::of(RowSource::Stored { run, scope })
-    }
-
-    pub(super) async fn live(
-        mut platform: Platform,
-        scope: Option<&Scope>,
-    ) -> Result<Self, EngineError> {
-        let filter = scope.map_or(Filter::All, |scope| Filter::Of(scope.clone()));
-        platform.read(&filter).await?;
-        Ok(Self::of(RowSource::Live(platform)))
-    }
-
-    fn of(source: RowSource) -> Self {
-        Self {
-            source,
-            after: Spot::first(),
-            ended: false,
-            ready: VecDeque::new(),
-        }
-    }
-
+impl RowStream<'_> {
     pub(super) async fn peek(
         &mut self,
         snapshot: &mut Snapshot,
     ) -> Result<Option<&RowAt>, EngineError> {
         if self.ready.is_empty() && !self.ended {
             let rows = match &mut self.source {
-                RowSource::Live(platform) => platform.page().await?,
-                RowSource::Stored { run, scope } => {
+                Reading::Live(platform) => platform.page().await?,
+                Reading::Stored(run, scope) => {
                     let connection = snapshot.connection();
                     let limit = i64::from(PAGE);
                     let images = image::at_run(
                         connection,
-                        PROJECTS,
+                        self.entity,
                         *run,
                         scope.as_ref(),
                         &self.after,
@@ -178,12 +188,6 @@ impl RowStream {
     pub(super) fn take(&mut self) -> Option<RowAt> {
         self.ready.pop_front()
     }
-
-    pub(super) async fn close(self) {
-        if let RowSource::Live(platform) = self.source {
-            platform.close().await;
-        }
-    }
 }
 
 fn row_of(image: Image) -> Result<RowAt, EngineError> {
@@ -198,6 +202,7 @@ fn row_of(image: Image) -> Result<RowAt, EngineError> {
 
 /// Rows as the last run saw them, without their cells.
 pub(super) struct ImageStream {
+    entity: &'static str,
     scope: Option<Scope>,
     after: Spot,
     ended: bool,
@@ -205,8 +210,9 @@ pub(super) struct ImageStream {
 }
 
 impl ImageStream {
-    pub(super) fn new(scope: Option<Scope>) -> Self {
+    pub(super) fn new(entity: &'static str, scope: Option<Scope>) -> Self {
         Self {
+            entity,
             scope,
             after: Spot::first(),
             ended: false,
@@ -218,7 +224,8 @@ impl ImageStream {
         if self.ready.is_empty() && !self.ended {
             let connection = snapshot.connection();
             let (scope, limit) = (self.scope.as_ref(), i64::from(PAGE));
-            let images = image::standing(connection, PROJECTS, scope, &self.after, limit).await?;
+            let images =
+                image::standing(connection, self.entity, scope, &self.after, limit).await?;
             self.ended = images.is_empty();
             if let Some(last) = images.last() {
                 self.after = last.spot.clone();
@@ -258,6 +265,30 @@ impl ImageStream {
         Ok(meeting)
     }
 
+    /// Compares a row with its image, and notes what changed.
+    pub(super) async fn note(
+        &mut self,
+        snapshot: &mut Snapshot,
+        at: &RowAt,
+        marks: &mut Marks,
+    ) -> Result<(), EngineError> {
+        let hash = at.row.hash();
+        let meeting = self.meet(snapshot, &at.spot, &hash).await?;
+        marks.gone.extend(meeting.gone.iter().map(|image| image.id));
+        if !meeting.same {
+            let cells = serde_json::to_value(&at.row);
+            marks.new.push(NewImage {
+                place: at.spot.place.to_string(),
+                key: at.spot.key.clone(),
+                copy: at.spot.copy,
+                hash: hex::encode(hash),
+                // Text and nothing serialise.
+                cells: cells.unwrap_or(Value::Null),
+            });
+        }
+        Ok(())
+    }
+
     /// What is left when the platform has no more rows.
     pub(super) async fn rest(
         &mut self,
@@ -266,6 +297,18 @@ impl ImageStream {
         self.peek(snapshot).await?;
         Ok(std::mem::take(&mut self.ready).into())
     }
+}
+
+/// What was met beside cases.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Rows that cannot be compared: without a key, or too many for one subject.
+    pub nameless: u64,
+    /// See `nameless`.
+    pub left_out: u64,
+    /// Images that do not stand any more, and new ones.
+    pub gone: Vec<i64>,
+    pub new: Vec<NewImage>,
 }
 
 /// What a row of the platform means for the rows of the last run.

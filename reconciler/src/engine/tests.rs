@@ -33,6 +33,7 @@ fn a_break(state: State, units: u128) -> Break {
             }),
             facts: json!({"chain": {"id": u64::MAX}, "platform": {"key": "k", "x": null}}),
             repair: Some(Repair {
+                kind: "total".to_owned(),
                 says: "set it".to_owned(),
                 sql: "update …".to_owned(),
             }),

@@ -1,12 +1,11 @@
 //! From streams to cases: which rows belong to which project, and which rows changed since the last run.
 
-use serde_json::Value;
 use stxworx_indexer::store::read::Snapshot;
-use stxworx_indexer::store::reconcile::image::{NOWHERE, NewImage};
+use stxworx_indexer::store::reconcile::image::NOWHERE;
 
 use super::error::EngineError;
 use super::judge::Case;
-use super::stream::{ChainStream, ImageStream, RowStream};
+use super::stream::{ChainStream, ImageStream, Marks, RowStream};
 use crate::platform::postgres::RowAt;
 use crate::platform::{Cell, PlatformProject};
 
@@ -20,7 +19,7 @@ const ROWS_OF_ONE: usize = 100;
 pub(super) struct Walk<'a> {
     pub snapshot: &'a mut Snapshot,
     pub chain: ChainStream,
-    pub rows: RowStream,
+    pub rows: RowStream<'a>,
     /// Where rows are compared with those of the last run.
     pub images: Option<ImageStream>,
     surplus: Option<u128>,
@@ -31,13 +30,7 @@ pub(super) struct Walk<'a> {
 #[derive(Default)]
 pub(super) struct Page {
     pub cases: Vec<Case>,
-    /// Rows that cannot be compared: without a key, or too many for one project.
-    pub nameless: u64,
-    /// See `nameless`.
-    pub left_out: u64,
-    /// Images that do not stand any more, and new ones.
-    pub gone: Vec<i64>,
-    pub new: Vec<NewImage>,
+    pub marks: Marks,
     rows: usize,
 }
 
@@ -62,7 +55,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(
         snapshot: &'a mut Snapshot,
         chain: ChainStream,
-        rows: RowStream,
+        rows: RowStream<'a>,
         images: Option<ImageStream>,
     ) -> Self {
         Self {
@@ -122,7 +115,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         if self.surplus == Some(place) {
-            page.left_out += 1;
+            page.marks.left_out += 1;
             return Ok(());
         }
         page.cases.push(Case {
@@ -139,24 +132,11 @@ impl<'a> Walk<'a> {
         };
         page.rows += 1;
         if let Some(images) = &mut self.images {
-            let hash = at.row.hash();
-            let meeting = images.meet(self.snapshot, &at.spot, &hash).await?;
-            page.gone.extend(meeting.gone.iter().map(|image| image.id));
-            if !meeting.same {
-                let cells = serde_json::to_value(&at.row);
-                page.new.push(NewImage {
-                    place: at.spot.place.to_string(),
-                    key: at.spot.key.clone(),
-                    copy: at.spot.copy,
-                    hash: hex::encode(hash),
-                    // Text and nothing serialise.
-                    cells: cells.unwrap_or(Value::Null),
-                });
-            }
+            images.note(self.snapshot, &at, &mut page.marks).await?;
         }
         let project = project_of(at);
         if project.is_none() {
-            page.nameless += 1;
+            page.marks.nameless += 1;
         }
         Ok(project)
     }
@@ -166,7 +146,7 @@ impl<'a> Walk<'a> {
             let rest = images.rest(self.snapshot).await?;
             if !rest.is_empty() {
                 // Perhaps there are more: the next page asks again.
-                page.gone.extend(rest.iter().map(|image| image.id));
+                page.marks.gone.extend(rest.iter().map(|image| image.id));
                 return Ok(());
             }
         }

@@ -17,6 +17,8 @@ pub struct AssetCase<'a> {
     pub of_projects: Option<u128>,
     /// What the node says the escrow owns at the anchor's block; an error when it was asked in vain.
     pub at_node: Result<u128, Skip>,
+    /// Is the mirror's state what its payloads make it? None where nobody looked.
+    pub mirror_holds: Option<bool>,
 }
 
 /// A rule about assets of escrows.
@@ -58,6 +60,14 @@ fn finding(
         repair: None,
         lag: Lag::None,
         platform_hash: [0; 32],
+    }
+}
+
+/// Whose fault it is that money is not there: the chain's, unless the mirror's row is not what its payloads make it.
+fn of_money(case: &AssetCase<'_>) -> Fault {
+    match case.mirror_holds {
+        Some(false) => Fault::Mirror,
+        _ => Fault::Node,
     }
 }
 
@@ -105,7 +115,7 @@ struct Moved;
 
 static E17: RuleInfo = RuleInfo {
     id: "E17",
-    version: 1,
+    version: 2,
     class: Class::Custody,
     must_hold: "what was transferred to an escrow and not away again covers what it locks",
     reads: &[],
@@ -131,7 +141,7 @@ impl AssetRule for Moved {
         let expected = format!("at least {}", chain.locked);
         Verdict::of(vec![finding(
             case,
-            ("held", Fault::Node),
+            ("held", of_money(case)),
             expected,
             found,
             missing,
@@ -144,7 +154,7 @@ struct AtNode;
 
 static E16: RuleInfo = RuleInfo {
     id: "E16",
-    version: 1,
+    version: 2,
     class: Class::Custody,
     must_hold: "an escrow's balance at the node is what the mirror saw come and not go, and covers what is locked",
     reads: &[],
@@ -178,13 +188,12 @@ impl AssetRule for AtNode {
             if held != Some(at_node) {
                 let at_risk = held.unwrap_or(0).abs_diff(at_node);
                 let seen = held.map_or("less than nothing".to_owned(), |held| held.to_string());
-                findings.push(finding(
-                    case,
-                    ("transfers", Fault::Mirror),
-                    at_node,
-                    seen,
-                    at_risk,
-                ));
+                // A mirror that is what it was told is right: then the node does not say what it delivered.
+                let fault = match case.mirror_holds {
+                    Some(true) => Fault::Node,
+                    _ => Fault::Mirror,
+                };
+                findings.push(finding(case, ("transfers", fault), at_node, seen, at_risk));
             }
         }
         Verdict::of(findings)
@@ -216,6 +225,7 @@ mod tests {
             chain,
             of_projects,
             at_node,
+            mirror_holds: None,
         };
         asset_rules()
             .iter()

@@ -5,17 +5,17 @@ use stxworx_indexer::store::read::market::BadgeState;
 
 use crate::anchor::Anchor;
 use crate::platform::{Cell, PlatformBadge};
-use crate::rule::{Class, Fault, Finding, Lag, RuleInfo, Verdict};
+use crate::rule::{Class, Fault, Finding, Lag, Repair, RuleInfo, Verdict};
 
 /// The badges of one user of one kind, from both sides.
 #[derive(Debug, Clone, Copy)]
 pub struct BadgeCase<'a> {
     /// The moment.
     pub anchor: &'a Anchor,
-    /// The user's principal.
+    /// The user's principal; empty of a row that names none.
     pub user: &'a str,
-    /// The kind's number.
-    pub kind: u64,
+    /// The kind's number; none where the rows name no kind that is known.
+    pub kind: Option<u64>,
     /// What the kind is called on the chain, if it is called anything.
     pub kind_name: Option<&'a str>,
     /// Badges of this user and kind, live ones and revoked ones.
@@ -35,7 +35,7 @@ pub trait BadgeRule: Sync {
 
 /// The rules about badges, by id.
 pub fn badge_rules() -> Vec<&'static dyn BadgeRule> {
-    vec![&OneLive, &Native, &Exists, &OneRow]
+    vec![&OneLive, &Readable, &Native, &Exists, &OneRow]
 }
 
 fn live<'a>(case: &BadgeCase<'a>) -> impl Iterator<Item = &'a BadgeState> {
@@ -60,11 +60,77 @@ fn finding(
             "user": case.user,
             "kind": case.kind,
             "chain": serde_json::to_value(case.chain).unwrap_or(Value::Null),
-            "platform": rows,
+            "platform_rows": rows,
         }),
         repair: None,
         lag: Lag::None,
         platform_hash: [0; 32],
+    }
+}
+
+/// A finding about one row of the platform.
+fn about_row(
+    case: &BadgeCase<'_>,
+    row: &PlatformBadge,
+    what: &str,
+    expected: impl ToString,
+    found: impl ToString,
+) -> Finding {
+    let what = match what {
+        "" => format!("row {}", row.key),
+        what => format!("row {} {what}", row.key),
+    };
+    let mut it = finding(case, Fault::Platform, what, expected, found);
+    it.facts["platform"] = row.row.image();
+    it.platform_hash = row.row.hash();
+    it
+}
+
+fn set_column(row: &PlatformBadge, column: &str, own: &str, value: &str) -> Repair {
+    let table = ("nft_achievements", "id");
+    Repair {
+        kind: column.to_owned(),
+        says: format!("set {own} of the platform's badge {} to {value}", row.key),
+        sql: super::update(table, &row.key, own, value, row.row.text(column)),
+    }
+}
+
+/// B10.
+struct Readable;
+
+static B10: RuleInfo = RuleInfo {
+    id: "B10",
+    version: 1,
+    class: Class::Badge,
+    must_hold: "every value of a badge of the platform can be read, and it says whose the badge is, and of which kind",
+    reads: &["badges.user", "badges.kind"],
+};
+
+impl BadgeRule for Readable {
+    fn info(&self) -> &'static RuleInfo {
+        &B10
+    }
+
+    fn judge(&self, case: &BadgeCase<'_>) -> Verdict {
+        let mut findings = Vec::new();
+        for row in case.platform {
+            let mut note = |column: &str, found: String| {
+                findings.push(about_row(case, row, column, "a value", found));
+            };
+            if row.user.value().is_none() {
+                note("user", row.user.to_string());
+            }
+            if row.kind == Cell::Absent || case.kind.is_none() {
+                note("kind", row.kind.to_string());
+            }
+            if row.token_id.is_bad() {
+                note("token_id", row.token_id.to_string());
+            }
+            if row.tx_id.is_bad() {
+                note("tx_id", row.tx_id.to_string());
+            }
+        }
+        Verdict::of(findings)
     }
 }
 
@@ -136,9 +202,9 @@ struct Exists;
 
 static B7: RuleInfo = RuleInfo {
     id: "B7",
-    version: 1,
+    version: 2,
     class: Class::Badge,
-    must_hold: "a badge that the platform shows is a live token of that user and kind, with that number",
+    must_hold: "a badge that the platform shows is a live token of that user and kind, with that number and that transaction",
     reads: &["badges.user", "badges.kind", "badges.token_id"],
 };
 
@@ -148,25 +214,48 @@ impl BadgeRule for Exists {
     }
 
     fn judge(&self, case: &BadgeCase<'_>) -> Verdict {
+        let Some(_) = case.kind else {
+            return Verdict::Matched;
+        };
         let badge = live(case).next();
-        let wrong = case.platform.iter().filter_map(|row| {
-            let (expected, found) = match (badge, &row.token_id) {
-                (None, _) => ("no badge".to_owned(), "one".to_owned()),
-                (Some(badge), Cell::Is(id)) if *id == badge.id => return None,
-                (Some(badge), id) => (format!("token {}", badge.id), format!("token {id}")),
+        let mut findings = Vec::new();
+        for row in case.platform {
+            let Some(badge) = badge else {
+                let mut it = about_row(case, row, "", "no badge", "one");
+                // It may be recorded before its transaction is final.
+                it.lag = Lag::BadgePending;
+                let key = super::literal(&row.key);
+                it.repair = Some(Repair {
+                    kind: "delete".to_owned(),
+                    says: format!("remove the platform's badge {}", row.key),
+                    sql: format!("delete from nft_achievements where id = {key};"),
+                });
+                findings.push(it);
+                continue;
             };
-            let what = format!("row {}", row.key);
-            let mut it = finding(case, Fault::Platform, what, expected, found);
-            // It may be recorded before its transaction is final.
-            it.lag = if badge.is_none() {
-                Lag::BadgePending
-            } else {
-                Lag::None
-            };
-            it.platform_hash = row.row.hash();
-            Some(it)
-        });
-        Verdict::of(wrong.collect())
+            if !row.token_id.is_bad() && row.token_id != Cell::Is(badge.id) {
+                let (expected, found) = (
+                    format!("token {}", badge.id),
+                    format!("token {}", row.token_id),
+                );
+                let mut it = about_row(case, row, "", expected, found);
+                it.repair = Some(set_column(
+                    row,
+                    "token_id",
+                    "token_id",
+                    &badge.id.to_string(),
+                ));
+                findings.push(it);
+            }
+            if let (Cell::Is(claimed), Some(minted)) = (&row.tx_id, &badge.minted)
+                && claimed != minted
+            {
+                let mut it = about_row(case, row, "tx_id", minted, claimed);
+                it.repair = Some(set_column(row, "tx_id", "mint_tx_id", &minted.to_string()));
+                findings.push(it);
+            }
+        }
+        Verdict::of(findings)
     }
 }
 
@@ -187,6 +276,10 @@ impl BadgeRule for OneRow {
     }
 
     fn judge(&self, case: &BadgeCase<'_>) -> Verdict {
+        // What is no kind is another rule's, row by row.
+        let Some(kind) = case.kind else {
+            return Verdict::Matched;
+        };
         let keys: Vec<_> = case.platform.iter().map(|row| row.key.as_str()).collect();
         let is_live = live(case).next().is_some();
         let mut found = match (keys.len(), is_live) {
@@ -199,9 +292,29 @@ impl BadgeRule for OneRow {
         };
         if keys.is_empty() {
             found.lag = Lag::PlatformBehind;
+            found.repair = missing(case, kind);
         }
         Verdict::of(vec![found])
     }
+}
+
+/// The row that the platform lacks.
+fn missing(case: &BadgeCase<'_>, kind: u64) -> Option<Repair> {
+    let badge = live(case).next()?;
+    let name = case
+        .kind_name
+        .map_or_else(|| kind.to_string(), str::to_owned);
+    let (user, name) = (super::literal(case.user), super::literal(&name));
+    Some(Repair {
+        kind: "insert".to_owned(),
+        says: format!("add badge {} to the platform", badge.id),
+        sql: format!(
+            "insert into nft_achievements (user_id, token_id, achievement_type) \
+             select u.id, {id}, {name} from users u where u.stx_address = {user} \
+             and not exists (select from nft_achievements a where a.user_id = u.id and a.achievement_type = {name});",
+            id = badge.id
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -246,7 +359,7 @@ mod tests {
         let case = BadgeCase {
             anchor: &anchor,
             user: USER,
-            kind: 1,
+            kind: Some(1),
             kind_name: Some("bronze"),
             chain,
             platform,

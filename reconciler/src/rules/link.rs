@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+use stxworx_indexer::store::read::market::ProjectState;
+
+use super::status::allowed;
 use super::{ProjectCase, ProjectRule, about_row, set_column};
 use crate::platform::{Cell, PlatformProject, PlatformStatus};
 use crate::rule::{Class, Finding, Lag, RuleInfo, Verdict};
@@ -77,7 +80,7 @@ impl ProjectRule for Agrees {
                     expected,
                     found,
                 );
-                finding.repair = Some(set_column(row, what, expected));
+                finding.repair = Some(set_column(case, row, what, expected));
                 findings.push(finding);
             };
             for (what, ours, theirs) in [
@@ -193,6 +196,23 @@ impl Known {
     }
 }
 
+/// What a column must hold, by the chain.
+fn known(chain: &ProjectState, column: &str) -> Option<String> {
+    Some(match column {
+        "client" => chain.client.clone(),
+        "freelancer" => chain.freelancer.clone(),
+        "total" => chain.total.to_string(),
+        "tx_id" => chain.opened.as_ref()?.to_string(),
+        "status" => allowed(chain).first()?.to_string(),
+        _ => {
+            let m = column.strip_prefix("milestone_")?.strip_suffix("_amount")?;
+            let m: u64 = m.parse().ok()?;
+            let it = chain.milestones.iter().find(|it| it.m == m)?;
+            it.amount.to_string()
+        }
+    })
+}
+
 /// P8.
 pub(super) struct Readable;
 
@@ -213,7 +233,13 @@ impl ProjectRule for Readable {
         let findings = case.platform.iter().flat_map(|row| {
             row.bad_cells().into_iter().map(move |(column, text, why)| {
                 let what = format!("row {} {column}", row.key);
-                about_row(case, row, what, "a value", format!("{text:?}: {why}"))
+                let found = format!("{text:?}: {why}");
+                let mut finding = about_row(case, row, what, "a value", found);
+                finding.repair = case
+                    .chain
+                    .and_then(|chain| known(chain, &column))
+                    .map(|value| set_column(case, row, &column, value));
+                finding
             })
         });
         Verdict::of(findings.collect())

@@ -1,8 +1,10 @@
 //! The rules: pure functions over what both sides say of one subject at one moment.
 
 mod asset;
+mod audit;
 mod badge;
 mod books;
+mod claim;
 mod conserve;
 mod link;
 mod status;
@@ -19,29 +21,45 @@ use crate::anchor::Anchor;
 use crate::platform::PlatformProject;
 use crate::rule::{Fault, Finding, Lag, Money, Repair, RuleInfo, Verdict};
 pub use asset::{AssetCase, AssetRule, asset_rules};
+pub use audit::{Audited, E18, judge_audited};
 pub use badge::{BadgeCase, BadgeRule, badge_rules};
+pub use claim::{Claim, Claims};
 pub use user::{UserCase, UserRule, user_rules};
 
 /// What the platform calls an asset, and what the chain does: `sBTC` and `ST….sbtc-token`. `STX` is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AssetNames(BTreeMap<String, String>);
+pub struct AssetNames {
+    on_chain: BTreeMap<String, String>,
+    named: BTreeMap<String, String>,
+}
 
 impl AssetNames {
     /// From pairs of the platform's name and the chain's.
     pub fn new(names: impl IntoIterator<Item = (String, String)>) -> Self {
-        let lower = |(name, asset): (String, String)| (name.to_ascii_lowercase(), asset);
-        Self(names.into_iter().map(lower).collect())
+        let mut all = Self::default();
+        for (name, asset) in names {
+            let lower = name.to_ascii_lowercase();
+            all.named.entry(asset.clone()).or_insert(name);
+            all.on_chain.insert(lower, asset);
+        }
+        all
     }
 
     /// The chain's name for an asset of the platform: itself where it is a contract's id.
     pub fn on_chain(&self, name: &str) -> Option<String> {
         let lower = name.to_ascii_lowercase();
-        match self.0.get(&lower) {
+        match self.on_chain.get(&lower) {
             Some(asset) => Some(asset.clone()),
             None if lower == "stx" => Some("STX".to_owned()),
             None if name.contains('.') => Some(name.to_owned()),
             None => None,
         }
+    }
+
+    /// What the platform calls an asset of the chain: its id where it has no name there.
+    pub fn of_platform(&self, asset: &str) -> String {
+        let named = self.named.get(asset).cloned();
+        named.unwrap_or_else(|| asset.to_owned())
     }
 }
 
@@ -56,6 +74,8 @@ pub struct ProjectCase<'a> {
     pub platform: &'a [PlatformProject],
     /// Names of assets.
     pub assets: &'a AssetNames,
+    /// What is known of the transactions that the rows name.
+    pub claims: &'a Claims,
 }
 
 /// A rule about projects.
@@ -76,6 +96,7 @@ pub fn project_rules() -> Vec<&'static dyn ProjectRule> {
         &conserve::Ended,
         &link::OneRow,
         &link::Agrees,
+        &claim::Opening,
         &link::Known,
         &link::Readable,
         &status::Status,
@@ -91,7 +112,7 @@ pub fn cards() -> Vec<(&'static str, &'static RuleInfo)> {
     let users = user_rules().into_iter().map(|r| ("user", r.info()));
     let books = [("treasury", &books::F5), ("minter", &books::F14)];
     let runs = projects.chain(assets).chain(badges).chain(users);
-    runs.chain(books).collect()
+    runs.chain(books).chain([("audit", &E18)]).collect()
 }
 
 /// The cards about what the books say that treasuries and minters have.
@@ -164,23 +185,53 @@ fn locked(state: &ProjectState) -> Option<Money> {
     })
 }
 
-/// A change of one column of the platform's project, as its default schema names table and key.
-fn set_column(row: &PlatformProject, column: &str, value: impl ToString) -> Repair {
-    let (key, value) = (literal(&row.key), literal(&value.to_string()));
-    let before = row
-        .row
-        .text(column)
-        .map_or("is null".to_owned(), |text| format!("= {}", literal(text)));
-    Repair {
-        says: format!(
-            "set {column} of the platform's project {} to {value}",
-            row.key
-        ),
-        // Only if nobody changed it since: the rule looks again in any case.
-        sql: format!(
-            "update projects set {column} = {value} where id = {key} and {column} {before};"
-        ),
+/// The column of the platform's own schema behind one of ours.
+fn own_column(ours: &str) -> &str {
+    match ours {
+        "client" => "client_address",
+        "freelancer" => "freelancer_address",
+        "asset" => "token_type",
+        "total" => "total_amount",
+        other => other,
     }
+}
+
+/// A change of one column of the platform's project, as its own schema names table, key and column.
+fn set_column(
+    case: &ProjectCase<'_>,
+    row: &PlatformProject,
+    column: &str,
+    value: impl ToString,
+) -> Repair {
+    let own = own_column(column);
+    let mut value = value.to_string();
+    let before = row.row.text(column);
+    match column {
+        // As the platform writes its words.
+        "status" if before.is_none_or(|text| !text.chars().any(char::is_lowercase)) => {
+            value = value.to_ascii_uppercase();
+        }
+        "asset" => value = case.assets.of_platform(&value),
+        _ => {}
+    }
+    Repair {
+        kind: column.to_owned(),
+        says: format!("set {own} of the platform's project {} to {value}", row.key),
+        sql: update(("projects", "id"), &row.key, own, &value, before),
+    }
+}
+
+/// A change of one value, only where nobody changed it since: the rule looks again in any case.
+fn update(
+    (table, id): (&str, &str),
+    key: &str,
+    column: &str,
+    value: &str,
+    before: Option<&str>,
+) -> String {
+    let (key, value) = (literal(key), literal(value));
+    let before = before.map_or("is null".to_owned(), |text| format!("= {}", literal(text)));
+    format!("update {table} set {column} = {value} where {id} = {key} and {column} {before};")
 }
 
 /// A text as a literal of SQL.

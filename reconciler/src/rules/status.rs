@@ -89,7 +89,7 @@ impl ProjectRule for Status {
             } else {
                 Lag::PlatformBehind
             };
-            finding.repair = Some(set_column(row, "status", best));
+            finding.repair = Some(set_column(case, row, "status", best));
             Some(finding)
         });
         Verdict::of(findings.collect())
@@ -172,7 +172,7 @@ impl ProjectRule for Flags {
                     } else {
                         Lag::PlatformBehind
                     };
-                    finding.repair = Some(set_column(row, &column, expected));
+                    finding.repair = Some(set_column(case, row, &column, expected));
                     findings.push(finding);
                 }
             }

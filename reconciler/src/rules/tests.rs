@@ -136,6 +136,7 @@ fn judged(
         chain,
         platform,
         assets: &assets,
+        claims: &Claims::new(),
     };
     let verdicts = project_rules()
         .into_iter()
@@ -321,6 +322,7 @@ fn a_project_known_in_part_is_skipped_and_not_called_good() {
         chain: Some(&chain),
         platform: &[],
         assets: &assets,
+        claims: &Claims::new(),
     };
     let skipped = project_rules()
         .iter()
@@ -339,7 +341,7 @@ fn a_repair_changes_only_the_value_that_was_judged_and_survives_any_text() {
     assert_eq!(
         repair.sql,
         format!(
-            "update projects set client = '{CLIENT}' where id = 'it''s' and client = '{FREELANCER}';"
+            "update projects set client_address = '{CLIENT}' where id = 'it''s' and client_address = '{FREELANCER}';"
         )
     );
     assert_eq!(literal("a\\'b"), "E'a\\\\''b'");

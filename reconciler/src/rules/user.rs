@@ -5,7 +5,7 @@ use stxworx_indexer::store::read::market::{ProfileState, Units};
 
 use crate::anchor::Anchor;
 use crate::platform::{Cell, PlatformUser};
-use crate::rule::{Class, Fault, Finding, Lag, RuleInfo, Verdict};
+use crate::rule::{Class, Fault, Finding, Lag, Repair, RuleInfo, Verdict};
 
 /// A user, from both sides.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub trait UserRule: Sync {
 
 /// The rules about users, by id.
 pub fn user_rules() -> Vec<&'static dyn UserRule> {
-    vec![&Earned, &Attested]
+    vec![&Earned, &Attested, &Readable]
 }
 
 fn finding(
@@ -57,6 +57,62 @@ fn finding(
         repair: None,
         lag: Lag::PlatformBehind,
         platform_hash: row.row.hash(),
+    }
+}
+
+/// A change of one column of the platform's user.
+fn set_column(row: &PlatformUser, column: &str, value: impl ToString) -> Repair {
+    let value = value.to_string();
+    let (table, own) = match column {
+        "earned" => (("users", "id"), "total_earned"),
+        "completed" => (("users", "id"), "completed_projects"),
+        _ => (("x_integrations", "user_id"), "verified"),
+    };
+    Repair {
+        kind: column.to_owned(),
+        says: format!("set {own} of the platform's user {} to {value}", row.key),
+        sql: super::update(table, &row.key, own, &value, row.row.text(column)),
+    }
+}
+
+/// P14.
+struct Readable;
+
+static P14: RuleInfo = RuleInfo {
+    id: "P14",
+    version: 1,
+    class: Class::Presentation,
+    must_hold: "every value of a user of the platform can be read",
+    reads: &["users.principal"],
+};
+
+impl UserRule for Readable {
+    fn info(&self) -> &'static RuleInfo {
+        &P14
+    }
+
+    fn judge(&self, case: &UserCase<'_>) -> Verdict {
+        let mut findings = Vec::new();
+        for row in case.platform {
+            let mut note = |column: &str, found: String| {
+                let mut it = finding(case, row, column, "a value", found);
+                it.lag = Lag::None;
+                findings.push(it);
+            };
+            if row.principal.is_bad() {
+                note("principal", row.principal.to_string());
+            }
+            if row.earned.is_bad() {
+                note("earned", row.earned.to_string());
+            }
+            if row.completed.is_bad() {
+                note("completed", row.completed.to_string());
+            }
+            if row.x_verified.is_bad() {
+                note("x_verified", row.x_verified.to_string());
+            }
+        }
+        Verdict::of(findings)
     }
 }
 
@@ -84,17 +140,26 @@ impl UserRule for Earned {
             .unwrap_or(Units(0));
         let completed = case.chain.map_or(0, |chain| chain.completed);
         let mut findings = Vec::new();
-        for row in case.platform {
+        // Of whom the row does not say who it is, nothing can be said; one that cannot be read is another rule's.
+        let named = case
+            .platform
+            .iter()
+            .filter(|row| row.principal.value().is_some());
+        for row in named {
             // A column that is not kept says nothing.
             if let Cell::Is(units) = row.earned
                 && units != earned.0
             {
-                findings.push(finding(case, row, "earned", earned, units));
+                let mut it = finding(case, row, "earned", earned, units);
+                it.repair = Some(set_column(row, "earned", earned));
+                findings.push(it);
             }
             if let Cell::Is(count) = row.completed
                 && count != completed
             {
-                findings.push(finding(case, row, "completed", completed, count));
+                let mut it = finding(case, row, "completed", completed, count);
+                it.repair = Some(set_column(row, "completed", completed));
+                findings.push(it);
             }
         }
         Verdict::of(findings)
@@ -123,10 +188,11 @@ impl UserRule for Attested {
         let holds = x.is_some_and(|x| x.expires >= now);
         let wrong = case.platform.iter().filter_map(|row| {
             let says = *row.x_verified.value()?;
-            if says == holds {
+            if says == holds || row.principal.value().is_none() {
                 return None;
             }
             let mut it = finding(case, row, "x_verified", holds, says);
+            it.repair = Some(set_column(row, "x_verified", holds));
             it.lag = if says {
                 Lag::PlatformAhead
             } else {
@@ -153,7 +219,9 @@ mod tests {
             final_height: None,
             platform_time_s: 0,
         };
-        let mut row = Row([("key".to_owned(), Some("k".to_owned()))].into());
+        let of = |name: &str, text: &str| (name.to_owned(), Some(text.to_owned()));
+        let user = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM";
+        let mut row = Row([of("key", "k"), of("principal", user)].into());
         for (name, text) in cells {
             row.0.insert((*name).to_owned(), Some((*text).to_owned()));
         }

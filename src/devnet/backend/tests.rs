@@ -134,6 +134,7 @@ fn broken(chain: &ProjectState, rows: &[ProjectRow]) -> Vec<&'static str> {
             chain,
             platform,
             assets: &assets,
+            claims: &stxworx_reconciler::rules::Claims::new(),
         };
         // Those of the chain's side are not what a backend gets wrong, and these states are not whole.
         let rules = project_rules()

@@ -1,26 +1,32 @@
 //! The platform against the mirror: a backend without fault, and one with each.
 
+mod clean;
 mod commands;
+mod decide;
 mod faults;
+mod heal;
 mod life;
+mod mutations;
 mod platform;
 mod reading;
 mod together;
 
 use std::collections::BTreeMap;
 
+use stxworx_indexer::audit::NodeReader;
 use stxworx_indexer::store::reconcile::breaks::{self, BreakFilter};
 use stxworx_indexer::store::reconcile::events;
 use stxworx_reconciler::engine::{RunReport, Settings, Wanted, reconcile};
 
 use crate::devnet::history::History;
+use crate::devnet::node_source::Served;
 use crate::support::chain::Engine;
 use crate::support::db::TestDb;
 use platform::Backend;
 
 /// A mirror, the chain that it follows, and a platform.
 pub struct Stage {
-    pub history: History,
+    pub served: Served,
     pub mirror: TestDb,
     pub backend: Backend,
     pub settings: Settings,
@@ -30,13 +36,19 @@ pub struct Stage {
 impl Stage {
     /// A marketplace that has grown by so many steps, and a platform that knows all of it.
     pub async fn new(seed: u64, steps: u32) -> Self {
-        let history = History::new(seed, steps + 200);
+        Self::long(seed, steps, steps + 200).await
+    }
+
+    /// The same, of which so many steps are remembered.
+    pub async fn long(seed: u64, steps: u32, most: u32) -> Self {
+        let served = Served::new(History::new(seed, most)).await;
         let mirror = TestDb::new().await;
-        let engine = Engine::start_with(&mirror, history.follow());
+        let engine = Engine::start_with(&mirror, served.history.follow());
         let backend = Backend::new().await;
-        let settings = backend.settings();
+        let mut settings = backend.settings();
+        settings.node = Some(node(&served.url));
         let mut stage = Self {
-            history,
+            served,
             mirror,
             backend,
             settings,
@@ -49,8 +61,10 @@ impl Stage {
 
     /// More of the chain; the platform does not hear of it by itself.
     pub async fn grow(&mut self, steps: u32) {
-        self.history.grow(steps);
-        let said = self.history.said();
+        let said = self.served.with(|history| {
+            history.grow(steps);
+            history.said()
+        });
         self.engine.feed(&self.mirror, &said).await;
     }
 
@@ -106,6 +120,11 @@ impl Stage {
         self.mirror.drop().await;
         self.backend.db.drop().await;
     }
+}
+
+/// Asks a node.
+pub fn node(url: &str) -> NodeReader {
+    NodeReader::new(url, std::time::Duration::from_secs(20)).unwrap()
 }
 
 /// Names with states, for comparison.

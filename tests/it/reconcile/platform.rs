@@ -22,6 +22,10 @@ const SCHEMA: &str = "
         milestone_4_amount numeric, milestone_4_funded boolean, milestone_4_complete boolean, milestone_4_released boolean,
         updated_at timestamptz not null default clock_timestamp()
     );
+    create table users (id text primary key, stx_address text, total_earned numeric, completed_projects integer);
+    create table x_integrations (user_id text primary key, verified boolean);
+    create table nft_achievements (id text primary key, user_id text, token_id bigint, achievement_type text,
+        mint_tx_id text);
     create function touched() returns trigger language plpgsql as
         $$ begin new.updated_at = clock_timestamp(); return new; end $$;
     create trigger touched before update on projects for each row execute function touched();";
@@ -43,6 +47,7 @@ fn values(state: &Json) -> BTreeMap<String, String> {
     let text = |name: &str| state[name].as_str().unwrap().to_owned();
     let mut row = BTreeMap::from([
         ("on_chain_id".to_owned(), state["id"].to_string()),
+        ("tx_id".to_owned(), quoted(&text("opened"))),
         ("client_address".to_owned(), quoted(&text("client"))),
         ("freelancer_address".to_owned(), quoted(&text("freelancer"))),
         ("total_amount".to_owned(), text("total")),
@@ -138,6 +143,50 @@ impl Backend {
             ids.join(",")
         ));
         self.db.sql(statements).await;
+        self.follow_people(mirror).await;
+    }
+
+    /// The same with users and badges.
+    async fn follow_people(&self, mirror: &TestDb) {
+        let all = async |query: &str| -> Vec<Json> {
+            let text = mirror.text(query).await.unwrap();
+            serde_json::from_str(&text).unwrap()
+        };
+        let users = all(
+            "select coalesce(jsonb_agg(jsonb_build_object('user', v.state->>'user',
+                 'earned', coalesce(v.state->'earned'->>'STX', '0'), 'completed', v.state->'completed',
+                 'x', coalesce((v.state->'x'->>'expires')::bigint >= (select max(height) from burn_block), false))), '[]')::text
+             from projection_current k join projection_version v on v.id = k.version_id where k.projection = 12",
+        )
+        .await;
+        let mut statements = "delete from users where id like 'u%'; delete from x_integrations;
+            delete from nft_achievements where id like 'b%';"
+            .to_owned();
+        for it in &users {
+            let user = quoted(it["user"].as_str().unwrap());
+            let (earned, completed, x) = (&it["earned"], &it["completed"], &it["x"]);
+            let earned = earned.as_str().unwrap();
+            statements.push_str(&format!(
+                "insert into users values ('u' || {user}, {user}, {earned}, {completed});
+                 insert into x_integrations values ('u' || {user}, {x});\n"
+            ));
+        }
+        let badges = all(
+            "select coalesce(jsonb_agg(v.state), '[]')::text from projection_current k
+             join projection_version v on v.id = k.version_id
+             where k.projection = 13 and v.state->>'owner' is not null",
+        )
+        .await;
+        for it in &badges {
+            let (id, kind) = (&it["id"], &it["kind"]);
+            let user = quoted(it["owner"].as_str().unwrap());
+            let minted = quoted(it["minted"].as_str().unwrap());
+            statements.push_str(&format!(
+                "insert into users values ('u' || {user}, {user}, null, null) on conflict do nothing;
+                 insert into nft_achievements values ('b{id}', 'u' || {user}, {id}, '{kind}', {minted});\n"
+            ));
+        }
+        self.db.sql(statements).await;
     }
 
     /// What the engine is told, with windows of no time: two sightings open, two passes at final blocks end.
@@ -148,6 +197,7 @@ impl Backend {
                 url: self.db.url.clone(),
                 projects_query: Self::query(),
                 statement_timeout: Duration::from_secs(60),
+                ..PlatformSource::default()
             },
             contract: None,
             assets: BTreeMap::new(),
@@ -161,6 +211,8 @@ impl Backend {
                 },
                 ..Policy::default()
             },
+            earned_asset: "STX".to_owned(),
+            node: None,
             open_limit: 200,
             incremental_limit: 10_000,
         }

@@ -1,7 +1,9 @@
 //! Reading the platform: never written, whatever it holds.
 
 use stxworx_reconciler::engine::Wanted;
-use stxworx_reconciler::platform::postgres::{Filter, Platform, PlatformError, PlatformSource};
+use stxworx_reconciler::platform::postgres::{
+    Entity, Filter, Platform, PlatformError, PlatformSource,
+};
 
 use super::platform::Backend;
 use super::{Stage, map};
@@ -12,12 +14,13 @@ fn source(backend: &Backend, query: &str) -> PlatformSource {
         url: backend.db.url.clone(),
         projects_query: query.to_owned(),
         statement_timeout: std::time::Duration::from_secs(20),
+        ..PlatformSource::default()
     }
 }
 
 async fn read(source: &PlatformSource) -> Result<usize, PlatformError> {
     let mut platform = Platform::open(source).await?;
-    platform.read(&Filter::All).await?;
+    platform.read(Entity::Projects, &Filter::All).await?;
     let mut rows = 0;
     loop {
         let page = platform.page().await?;
@@ -98,7 +101,7 @@ fn values_arrive_as_they_are_and_in_order() {
             ) as t (key, on_chain_id, total, share, flag)";
         let mut platform = Platform::open(&source(&backend, query)).await.unwrap();
         assert!(platform.time_s > 1_600_000_000);
-        platform.read(&Filter::All).await.unwrap();
+        platform.read(Entity::Projects, &Filter::All).await.unwrap();
         let rows = platform.page().await.unwrap();
         assert!(platform.page().await.unwrap().is_empty());
         let keys: Vec<_> = rows.iter().map(|row| row.spot.key.as_str()).collect();

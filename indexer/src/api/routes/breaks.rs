@@ -199,6 +199,16 @@ pub(super) async fn history(state: &ApiState, id: &str) -> Result<Vec<BreakChang
         .collect())
 }
 
+/// The beginning of an identity.
+pub(super) fn identity(id: &str) -> Result<String, ApiError> {
+    let is_name = (6..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_name {
+        let expected = "6 to 64 hexadecimal digits";
+        return Err(ApiError::parameter("id", id, expected));
+    }
+    Ok(id.to_ascii_lowercase())
+}
+
 /// One break, with both sides' facts and its history.
 #[utoipa::path(
     get, path = "/v1/breaks/{id}", tag = "administration", operation_id = "break",
@@ -218,13 +228,8 @@ pub(super) async fn one(
     params: Params,
 ) -> Result<Response, Early> {
     params.allow(&[])?;
-    let is_name = (6..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit());
-    if !is_name {
-        let expected = "6 to 64 hexadecimal digits";
-        return Err(ApiError::parameter("id", &id, expected).into());
-    }
+    let prefix = identity(&id)?;
     let reader = Reader::open_untagged(&state, &params).await?;
-    let prefix = id.to_ascii_lowercase();
     let mut found = breaks::by_prefix(&state.pool, &prefix)
         .await
         .map_err(ApiError::from)?;

@@ -6,6 +6,7 @@ mod breaks;
 mod completeness;
 mod console;
 mod coverage;
+mod decide;
 mod contracts;
 mod docs;
 pub(super) mod events;
@@ -98,6 +99,7 @@ pub(super) fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(audit_log::list))
         .routes(routes!(breaks::list))
         .routes(routes!(breaks::one))
+        .routes(routes!(decide::decide))
         .routes(routes!(breaks::coverage))
         .routes(routes!(why::why))
         .routes(routes!(whoami::whoami))

@@ -114,19 +114,22 @@ pub async fn by_prefix(pool: &PgPool, prefix: &str) -> Result<Vec<StoredBreak>, 
     .map_err(StoreError::db("find a break"))
 }
 
-/// What a run has to look at again: subjects of breaks that are not over, and of those that somebody accepted for a
-/// time. Kind and key.
+/// What a run has to look at again: subjects of breaks (of one rule, if it is named) that are not over, and of those
+/// that somebody accepted for a time. Kind and key.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn live_subjects(
     connection: &mut PgConnection,
+    rule: Option<&str>,
     limit: i64,
 ) -> Result<Vec<(String, String)>, StoreError> {
     let rows = sqlx::query!(
         "select distinct subject_kind, subject_key from break
-         where state <> 'resolved' or resolution = 'accepted' order by 1, 2 limit $1",
-        limit
+         where (state <> 'resolved' or resolution = 'accepted') and ($2::text is null or rule = $2)
+         order by 1, 2 limit $1",
+        limit,
+        rule
     )
     .fetch_all(connection)
     .await

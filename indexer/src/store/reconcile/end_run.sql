@@ -20,5 +20,6 @@ set state = 'done',
     verdict_digest = $18,
     outbox_id = $19,
     platform_mark = $20,
-    kind = $21
+    kind = $21,
+    inputs = $22
 where id = $1

@@ -25,6 +25,22 @@ pub struct Spot {
 }
 
 impl Spot {
+    /// The platform's own key: of badges and users, what stands behind the address.
+    pub fn own_key(&self, entity: &str) -> &str {
+        match self.key.split_once(' ') {
+            Some((_, own)) if entity != "projects" => own,
+            _ => &self.key,
+        }
+    }
+
+    /// What a badge or a user is looked at with: an address, or a space and the key of a row that has none.
+    pub fn group(&self) -> &str {
+        match self.key.split_once(' ') {
+            Some((group, _)) if !group.is_empty() => group,
+            _ => &self.key,
+        }
+    }
+
     /// Before every row.
     pub fn first() -> Self {
         Self {
@@ -48,7 +64,8 @@ pub struct Image {
     pub cells: Option<Value>,
 }
 
-/// Rows of a few places, and rows without a place by key. None for all.
+/// Rows of a few places, and rows without a place by key; of badges and users, rows of addresses, and rows without one
+/// by a space and their key. None for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Places.
@@ -139,7 +156,8 @@ pub async fn standing(
             image_query!(
             "null::jsonb",
             "and to_run is null and place = any(array(select p::numeric from unnest($6::text[]) p))
-                 and (place <> 99999999999999999999 or key = any($7))",
+                 and (place <> 99999999999999999999 or key = any($7)
+                      or ($1 <> 'projects' and split_part(key, ' ', 1) = any($7)))",
             entity,
             after,
             limit,
@@ -184,7 +202,8 @@ pub async fn at_run(
                 "cells",
                 "and from_run <= $6 and (to_run is null or to_run > $6)
                  and place = any(array(select p::numeric from unnest($7::text[]) p))
-                 and (place <> 99999999999999999999 or key = any($8))",
+                 and (place <> 99999999999999999999 or key = any($8)
+                      or ($1 <> 'projects' and split_part(key, ' ', 1) = any($8)))",
                 entity,
                 after,
                 limit,
@@ -259,7 +278,7 @@ impl Writing {
         Ok(())
     }
 
-    /// The rows that stand now with one of these keys, without their cells.
+    /// The rows that stand now with one of these keys of the platform's own, without their cells.
     ///
     /// # Errors
     /// When the database fails.
@@ -268,18 +287,34 @@ impl Writing {
         entity: &str,
         keys: &[String],
     ) -> Result<Vec<Image>, StoreError> {
-        let rows = sqlx::query_as!(
-            Raw,
-            r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
-               from (select distinct k collate "C" as k from unnest($2::text[]) as k) w
-               join platform_row r on r.key = w.k
-               where entity = $1 and to_run is null order by key, place, copy"#,
-            entity,
-            keys
-        )
-        .fetch_all(&mut *self.tx)
-        .await
-        .map_err(StoreError::db("look for rows by key"))?;
+        let failed = || StoreError::db("look for rows by key");
+        let rows = if entity == "projects" {
+            sqlx::query_as!(
+                Raw,
+                r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
+                   from (select distinct k collate "C" as k from unnest($2::text[]) as k) w
+                   join platform_row r on r.key = w.k
+                   where entity = $1 and to_run is null order by key, place, copy"#,
+                entity,
+                keys
+            )
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed())?
+        } else {
+            sqlx::query_as!(
+                Raw,
+                r#"select id, place::text as "place!", key, copy, hash, null::jsonb as cells
+                   from platform_row r
+                   where entity = $1 and to_run is null and entity <> 'projects'
+                     and substr(key, strpos(key, ' ') + 1) = any($2) order by key, place, copy"#,
+                entity,
+                keys
+            )
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed())?
+        };
         rows.into_iter().map(image).collect()
     }
 }

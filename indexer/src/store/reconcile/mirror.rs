@@ -184,13 +184,14 @@ pub async fn outbox_ends(connection: &mut PgConnection) -> Result<Option<(i64, i
     Ok(row.first.zip(row.last))
 }
 
-/// Projects of a contract that blocks touched which were applied or retracted in these lines of the outbox (the first
+/// Entities of a contract that blocks touched which were applied or retracted in these lines of the outbox (the first
 /// excluded).
 ///
 /// # Errors
 /// When the database fails.
 pub async fn touched(
     connection: &mut PgConnection,
+    projection: i16,
     contract: &str,
     lines: (i64, i64),
     limit: i64,
@@ -202,11 +203,11 @@ pub async fn touched(
          order by v.entity limit $5",
         lines.0,
         lines.1,
-        PROJECTS.id,
+        projection,
         contract,
         limit,
     )
     .fetch_all(connection)
     .await
-    .map_err(StoreError::db("read which projects were touched"))
+    .map_err(StoreError::db("read what was touched"))
 }

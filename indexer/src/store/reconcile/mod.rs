@@ -5,15 +5,20 @@
 //! What a run changes is one transaction ([`Writing`]), which also holds the lock that lets one run at a time: a run
 //! that is killed leaves a row `running` and nothing else, and the next one says so.
 
+pub mod audited;
 pub mod breaks;
 pub mod events;
 pub mod image;
 pub mod mirror;
+pub mod outbox;
 pub mod run;
+pub mod states;
 
+use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::StoreError;
+use crate::model::access::Caller;
 
 /// Key of the lock that one run holds; any number that nothing else uses.
 const ONE_AT_A_TIME: i64 = 0x7374_7872_6563;
@@ -68,6 +73,21 @@ impl Writing {
             .await
             .map_err(StoreError::db("limit how long a run is waited for"))?;
         Ok(Self { tx, head: None })
+    }
+
+    /// Notes in the log of administrative actions what is done here.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn note(
+        &mut self,
+        caller: &Caller,
+        action: &str,
+        target: &str,
+        (before, after): (&Value, &Value),
+    ) -> Result<(), StoreError> {
+        let (before, after) = (Some(before), Some(after));
+        super::admin::record(&mut self.tx, caller, action, target, before, after).await
     }
 
     /// Makes all of it so.

@@ -33,6 +33,10 @@ pub struct RunRow {
     pub basis: Option<Value>,
     /// What it looked at; none for everything.
     pub subjects: Option<Value>,
+    /// What it was told besides both sides.
+    pub inputs: Value,
+    /// The platform's columns with their types, by query.
+    pub columns: Option<Value>,
     /// Pairs of a rule and a subject.
     pub considered: i64,
     /// Of these, equal.
@@ -69,7 +73,7 @@ macro_rules! run_query {
             RunRow,
             r#"select id, kind, of_run, applies, extract(epoch from started_at)::bigint as "started_s!",
                       extract(epoch from finished_at)::bigint as finished_s, state, error, contract, anchor, basis,
-                      subjects, considered, matched, tolerated, broken, skipped, skips, coverage, changes, notes,
+                      subjects, inputs, columns, considered, matched, tolerated, broken, skipped, skips, coverage, changes, notes,
                       canary, verdict_digest, schema_fingerprint, outbox_id, platform_mark
                from reconcile_run "# + $tail
             $(, $args)*
@@ -126,6 +130,8 @@ pub struct Ending {
     pub schema_fingerprint: Option<[u8; 32]>,
     /// What it looked at; none for everything.
     pub subjects: Option<Value>,
+    /// What it was told besides both sides.
+    pub inputs: Value,
     /// Considered, matched, tolerated, broken, skipped.
     pub counts: [i64; 5],
     /// Why what was skipped.
@@ -175,6 +181,7 @@ async fn end<'c>(
         ending.outbox_id,
         ending.platform_mark,
         ending.kind,
+        ending.inputs,
     )
     .execute(to)
     .await

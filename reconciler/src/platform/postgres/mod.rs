@@ -1,4 +1,4 @@
-//! The platform's Postgres database, read and never written.
+//! The platform's Postgres database, read and never written, but for repairs that are allowed one by one ([`Writer`]).
 //!
 //! Four things hold the last part, whatever rights the role has: connections are read only by default, the transaction of
 //! a run is declared read only, a configured query stands as a part of a statement of ours, which the protocol sends
@@ -7,8 +7,10 @@
 //! A run reads everything in one `repeatable read` transaction, by a cursor, a page at a time: rows of the same moment,
 //! in bounded memory, each value as text or null.
 
+mod entity;
 mod rights;
 mod shape;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,20 +21,28 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use stxworx_indexer::store::reconcile::image::{NOWHERE, Scope, Spot};
 
 use super::Row;
-pub use shape::Shape;
+pub use entity::Entity;
 use shape::shape;
+pub use shape::{Shape, Shapes};
+pub use writer::Writer;
 
 /// Rows of a page.
 const PAGE: usize = 1_000;
 
 /// How to reach the platform, and what to ask.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct PlatformSource {
     /// Postgres URL. Secret.
     pub url: String,
     /// A query of projects with the columns of [`super::PlatformProject::read`]; empty for the table `projects` of the
     /// platform's own schema.
     pub projects_query: String,
+    /// A query of badges with the columns of [`super::PlatformBadge::read`]; empty for the table `nft_achievements`,
+    /// `off` where the platform keeps none.
+    pub badges_query: String,
+    /// A query of users with the columns of [`super::PlatformUser::read`]; empty for the table `users`, `off` where the
+    /// platform keeps none.
+    pub users_query: String,
     /// Limit of one statement.
     pub statement_timeout: Duration,
 }
@@ -52,10 +62,13 @@ pub enum PlatformError {
         source: sqlx::Error,
     },
     /// The query is none.
-    #[error(
-        "the platform's database refuses platform.projects_query: run it there by hand, as the same role"
-    )]
-    Query(#[source] sqlx::Error),
+    #[error("the platform's database refuses {setting}: run it there by hand, as the same role")]
+    Query {
+        /// The setting with the query.
+        setting: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
     /// A row that is no JSON object; Postgres makes no such thing.
     #[error("the platform's row {key} cannot be read: {detail}")]
     Cells {
@@ -104,9 +117,10 @@ pub struct Platform {
     pool: PgPool,
     /// Its own clock, Unix seconds.
     pub time_s: u64,
-    /// What its query gives.
-    pub shape: Shape,
+    /// What its queries give.
+    pub shapes: Shapes,
     last: Option<Spot>,
+    reading: Entity,
 }
 
 /// Connections that cannot write by mistake, and do not wait for ever.
@@ -158,14 +172,32 @@ mod dynamic {
     }
 }
 
+impl PlatformSource {
+    fn query(&self, entity: Entity) -> &str {
+        match entity {
+            Entity::Projects => &self.projects_query,
+            Entity::Badges => &self.badges_query,
+            Entity::Users => &self.users_query,
+        }
+    }
+}
+
 impl Platform {
+    /// What is being read.
+    pub fn reading(&self) -> Entity {
+        self.reading
+    }
+
     /// Connects, looks at the columns, and begins the transaction in which everything is read.
     ///
     /// # Errors
     /// When the database cannot be reached, or refuses the query.
     pub async fn open(source: &PlatformSource) -> Result<Self, PlatformError> {
         let pool = pool(source)?;
-        let shape = shape(&pool, &source.projects_query).await?;
+        let mut shapes = Vec::new();
+        for entity in Entity::ALL {
+            shapes.push(shape(&pool, entity, source.query(entity)).await?);
+        }
         let mut tx = pool
             .begin_with("begin isolation level repeatable read, read only")
             .await
@@ -182,8 +214,9 @@ impl Platform {
             tx,
             pool,
             time_s,
-            shape,
+            shapes: Shapes(shapes),
             last: None,
+            reading: Entity::Projects,
         })
     }
 
@@ -191,14 +224,12 @@ impl Platform {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mark(&mut self) -> Result<Option<String>, PlatformError> {
-        if !self.shape.tells_changes() {
+    pub async fn mark(&mut self, entity: Entity) -> Result<Option<String>, PlatformError> {
+        let shape = self.shapes.of(entity).filter(|s| s.tells_changes());
+        let Some(shape) = shape else {
             return Ok(None);
-        }
-        let sql = format!(
-            "select max(q.updated_at)::text from ({}) as q",
-            self.shape.query
-        );
+        };
+        let sql = format!("select max(q.updated_at)::text from ({}) as q", shape.query);
         let failed = || PlatformError::database("say what changed last");
         let row = dynamic::plain(sql)
             .fetch_one(&mut *self.tx)
@@ -211,7 +242,7 @@ impl Platform {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn read(&mut self, filter: &Filter) -> Result<(), PlatformError> {
+    pub async fn read(&mut self, entity: Entity, filter: &Filter) -> Result<(), PlatformError> {
         let failed = || PlatformError::database("begin to read rows");
         if self.last.take().is_some() {
             dynamic::plain("close stxworx_rows".to_owned())
@@ -219,9 +250,14 @@ impl Platform {
                 .await
                 .map_err(failed())?;
         }
+        self.reading = entity;
+        let shape = self.shapes.of(entity).filter(|shape| !shape.is_off);
+        let Some(shape) = shape else {
+            return Ok(());
+        };
         let sql = format!(
             "declare stxworx_rows no scroll cursor for {}",
-            self.shape.rows_sql(filter)
+            shape.rows_sql(filter)
         );
         dynamic::filtered(sql, filter)
             .execute(&mut *self.tx)
@@ -237,6 +273,10 @@ impl Platform {
     /// When the database fails.
     pub async fn page(&mut self) -> Result<Vec<RowAt>, PlatformError> {
         let failed = || PlatformError::database("read rows");
+        // Of what is not kept there is nothing to read.
+        if self.last.is_none() {
+            return Ok(Vec::new());
+        }
         let rows = dynamic::plain(format!("fetch {PAGE} from stxworx_rows"))
             .fetch_all(&mut *self.tx)
             .await

@@ -9,23 +9,80 @@ use sqlx::{
 };
 use stxworx_indexer::store::reconcile::image::NOWHERE;
 
+use super::entity::{Entity, Table};
 use super::{Filter, PlatformError};
 
 /// A row larger than this, in bytes of JSON, has its long values cut.
 const LARGE_ROW: usize = 65_536;
-/// Milestones that the platform's own schema has.
-const SEED_MILESTONES: u32 = 4;
+/// A setting that says that the platform keeps no such rows.
+const OFF: &str = "off";
+/// An address, as far as the order of rows needs to know.
+const ADDRESS: &str = r"^S[0-9A-Z]{20,60}(\.[a-zA-Z][a-zA-Z0-9_-]{0,127})?$";
+/// A row whose long values are cut.
+const CUT: &str = "(select json_object_agg(e.key, case when length(e.value) > 1000
+    then left(e.value, 1000) || ' … ' || md5(e.value) else e.value end)::text from json_each_text(o.cells::json) as e)";
 /// Rows may be committed so much later than their `updated_at` says.
 const LATE: &str = "10 minutes";
 
 /// What the platform's query gives: its columns, and what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
+    /// What its rows are about.
+    pub entity: Entity,
+    /// The platform keeps no such rows: it has no such table, or the setting says so.
+    pub is_off: bool,
     pub(super) query: String,
     /// Columns by name, with their types.
     pub columns: BTreeMap<String, String>,
     /// Why nothing of the query can be read.
     pub broken: Option<String>,
+}
+
+/// What all queries give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shapes(pub Vec<Shape>);
+
+impl Shapes {
+    /// The one of an entity; none where it was not looked at.
+    pub fn of(&self, entity: Entity) -> Option<&Shape> {
+        self.0.iter().find(|shape| shape.entity == entity)
+    }
+
+    /// SHA-256 over all of them.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for shape in &self.0 {
+            hash.update(shape.entity.name());
+            hash.update([u8::from(shape.is_off)]);
+            hash.update(shape.fingerprint());
+        }
+        hash.finalize().into()
+    }
+
+    /// Columns with their types and the fingerprint over them, by query.
+    pub fn columns(&self) -> serde_json::Value {
+        let of = |shape: &Shape| {
+            let value = serde_json::json!({
+                "columns": shape.columns,
+                "fingerprint": hex::encode(shape.fingerprint()),
+                "off": shape.is_off,
+            });
+            (shape.entity.name().to_owned(), value)
+        };
+        serde_json::Value::Object(self.0.iter().map(of).collect())
+    }
+
+    /// Of the columns that a rule reads, those that it cannot; each with the reason.
+    pub fn lacks(&self, reads: &[&'static str]) -> Vec<String> {
+        let all = self.0.iter().flat_map(|shape| shape.lacks(reads));
+        all.collect()
+    }
+
+    /// Entities of which the platform keeps nothing.
+    pub fn off(&self) -> Vec<&'static str> {
+        let off = self.0.iter().filter(|shape| shape.is_off);
+        off.map(|shape| shape.entity.name()).collect()
+    }
 }
 
 /// Amounts in a binary fraction are not what was written.
@@ -42,22 +99,19 @@ impl Shape {
     }
 
     /// Of the columns that a rule reads, those that it cannot; each with the reason.
-    pub fn lacks(&self, reads: &[&str]) -> Vec<String> {
-        if reads.is_empty() {
+    pub fn lacks(&self, reads: &[&'static str]) -> Vec<String> {
+        let of_it = |name: &&'static str| {
+            let (entity, column) = name.split_once('.')?;
+            (entity == self.entity.name()).then_some(column)
+        };
+        let columns: Vec<_> = reads.iter().filter_map(of_it).collect();
+        if columns.is_empty() || self.is_off {
             return Vec::new();
         }
         if let Some(broken) = &self.broken {
             return vec![broken.clone()];
         }
-        // Whatever a rule reads of a row, it must know which row it is, and which project it points to.
-        let wanted: BTreeSet<&str> = ["key", "on_chain_id"]
-            .into_iter()
-            .chain(
-                reads
-                    .iter()
-                    .filter_map(|name| name.strip_prefix("projects.")),
-            )
-            .collect();
+        let wanted: BTreeSet<&str> = self.entity.needs().into_iter().chain(columns).collect();
         wanted
             .into_iter()
             .filter_map(|name| match self.columns.get(name) {
@@ -100,6 +154,9 @@ impl Shape {
         } else {
             "''"
         };
+        if self.entity != Entity::Projects {
+            return self.grouped_sql(filter, key);
+        }
         let place = format!(
             "coalesce(case when n.t ~ '^[0-9]{{1,20}}$' then
                  case when n.t::numeric <= {} then n.t::numeric end end, {NOWHERE})",
@@ -108,20 +165,13 @@ impl Shape {
         // What is left out is left out before it is made into JSON.
         let wanted = match filter {
             Filter::All => String::new(),
-            Filter::Changed { .. } => {
-                let kind = self.update_type().unwrap_or("timestamptz");
-                format!(
-                    "where q.updated_at is null or q.updated_at >= $1::text::{kind} - interval '{LATE}'"
-                )
-            }
+            Filter::Changed { .. } => self.since(),
             Filter::Of(scope) => self.of_places(&place, key, scope.keys.is_empty()),
             Filter::Keys(_) => format!("where btrim({key}, E' \\t\\r\\n') = any($1::text[])"),
         };
         let mut sql = format!(
-            "select o.place::text as place, o.key as key, case when octet_length(o.cells) > {LARGE_ROW} then (
-                 select json_object_agg(e.key, case when length(e.value) > 1000
-                            then left(e.value, 1000) || ' … ' || md5(e.value) else e.value end)::text
-                 from json_each_text(o.cells::json) as e) else o.cells end as cells
+            "select o.place::text as place, o.key as key, case when octet_length(o.cells) > {LARGE_ROW} then {CUT}
+                 else o.cells end as cells
              from (
                  select {place} as place, {key} collate \"C\" as key, to_json(q)::text collate \"C\" as cells
                  from ({}) as q cross join lateral (select {number} as t) as n {wanted}
@@ -130,6 +180,43 @@ impl Shape {
         );
         sql.push_str(" order by o.place, o.key, o.cells");
         sql
+    }
+
+    /// Rows of badges and users, by address and key.
+    fn grouped_sql(&self, filter: &Filter, key: &str) -> String {
+        let [_, address] = self.entity.needs();
+        let address = if self.has(address) {
+            format!(r#"btrim(q."{address}"::text, E' \t\r\n')"#)
+        } else {
+            "null::text".to_owned()
+        };
+        let wanted = match filter {
+            Filter::All => String::new(),
+            Filter::Changed { .. } => self.since(),
+            // Both values are always bound.
+            Filter::Of(_) => format!(
+                "where $1::text[] is not null and case when n.t ~ '{ADDRESS}' then n.t else ' ' || {key} end = any($2::text[])"
+            ),
+            Filter::Keys(_) => format!("where btrim({key}, E' \\t\\r\\n') = any($1::text[])"),
+        };
+        format!(
+            "select '{NOWHERE}' as place, o.key as key, case when octet_length(o.cells) > {LARGE_ROW} then {CUT}
+                 else o.cells end as cells
+             from (
+                 select (case when n.t ~ '{ADDRESS}' then n.t else '' end || ' ' || {key}) collate \"C\" as key,
+                        to_json(q)::text collate \"C\" as cells
+                 from ({}) as q cross join lateral (select {address} as t) as n {wanted}
+             ) as o order by o.key, o.cells",
+            self.query
+        )
+    }
+
+    /// Rows that changed lately, or that do not say when they did.
+    fn since(&self) -> String {
+        let kind = self.update_type().unwrap_or("timestamptz");
+        format!(
+            "where q.updated_at is null or q.updated_at >= $1::text::{kind} - interval '{LATE}'"
+        )
     }
 
     /// Rows of some places, and rows without one by key. Where numbers are of a plain type, an index can find them.
@@ -156,32 +243,8 @@ impl Shape {
     }
 }
 
-/// The platform's own names of what its projects are compared by.
-fn seed_columns() -> Vec<(String, String)> {
-    let mut names: Vec<(String, String)> = [
-        ("key", "id"),
-        ("on_chain_id", "on_chain_id"),
-        ("tx_id", "tx_id"),
-        ("client", "client_address"),
-        ("freelancer", "freelancer_address"),
-        ("asset", "token_type"),
-        ("total", "total_amount"),
-        ("status", "status"),
-        ("updated_at", "updated_at"),
-    ]
-    .map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()))
-    .into();
-    for m in 1..=SEED_MILESTONES {
-        for part in ["amount", "funded", "complete", "released"] {
-            let name = format!("milestone_{m}_{part}");
-            names.push((name.clone(), name));
-        }
-    }
-    names
-}
-
 /// Names and types of what a query gives.
-async fn columns(pool: &PgPool, query: &str) -> Result<BTreeMap<String, String>, sqlx::Error> {
+async fn columns(pool: &PgPool, query: &str) -> Result<Table, sqlx::Error> {
     let sql = AssertSqlSafe(format!("select * from ({query}) as q limit 0"));
     let mut connection = pool.acquire().await?;
     let statement = (&mut *connection).prepare(sql.into_sql_str()).await?;
@@ -192,56 +255,94 @@ async fn columns(pool: &PgPool, query: &str) -> Result<BTreeMap<String, String>,
         .collect())
 }
 
-/// Looks at what a configured query gives, or the platform's own table.
-pub(super) async fn shape(pool: &PgPool, configured: &str) -> Result<Shape, PlatformError> {
-    let configured = configured.trim().trim_end_matches(';');
-    let query = if configured.is_empty() {
-        let there = columns(pool, "select * from projects")
-            .await
-            .map_err(refused)?;
-        let parts: Vec<_> = seed_columns()
-            .into_iter()
-            .filter(|(_, theirs)| there.contains_key(theirs))
-            .map(|(ours, theirs)| format!("\"{theirs}\" as {ours}"))
-            .collect();
-        if parts.is_empty() {
-            let why = "the table projects has none of the columns that are compared";
-            return Ok(Shape {
-                query: "select null::text as key".to_owned(),
-                columns: BTreeMap::new(),
-                broken: Some(why.to_owned()),
-            });
+/// The platform's own tables that a default query needs, those that are there.
+async fn tables(
+    pool: &PgPool,
+    entity: Entity,
+) -> Result<BTreeMap<&'static str, Table>, PlatformError> {
+    let mut there = BTreeMap::new();
+    for name in std::iter::once(&entity.table()).chain(entity.beside()) {
+        match columns(pool, &format!("select * from {name}")).await {
+            Ok(columns) => {
+                there.insert(*name, columns);
+            }
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {}
+            Err(error) => return Err(refused(entity, error)),
         }
-        format!("select {} from projects", parts.join(", "))
-    } else {
-        configured.to_owned()
+    }
+    Ok(there)
+}
+
+fn shape_of(entity: Entity, query: &str, columns: Table) -> Shape {
+    Shape {
+        entity,
+        is_off: false,
+        query: query.to_owned(),
+        columns,
+        broken: None,
+    }
+}
+
+/// Looks at what a configured query gives, or the platform's own table.
+pub(super) async fn shape(
+    pool: &PgPool,
+    entity: Entity,
+    configured: &str,
+) -> Result<Shape, PlatformError> {
+    let none = "select null::text as key where false";
+    let off = || Shape {
+        is_off: true,
+        ..shape_of(entity, none, BTreeMap::new())
+    };
+    let broken = |why: String| Shape {
+        broken: Some(why),
+        ..shape_of(entity, none, BTreeMap::new())
+    };
+    let configured = configured.trim().trim_end_matches(';');
+    let query = match configured {
+        OFF => return Ok(off()),
+        "" => {
+            let tables = tables(pool, entity).await?;
+            if !tables.contains_key(entity.table()) && entity != Entity::Projects {
+                return Ok(off());
+            }
+            match entity.default_query(&tables) {
+                Some(query) => query,
+                None if tables.is_empty() => {
+                    let why = format!("there is no table {}", entity.table());
+                    return Ok(broken(why));
+                }
+                None => {
+                    let table = entity.table();
+                    let why =
+                        format!("the table {table} has none of the columns that are compared");
+                    return Ok(broken(why));
+                }
+            }
+        }
+        configured => configured.to_owned(),
     };
     match columns(pool, &query).await {
-        Ok(columns) => Ok(Shape {
-            query,
-            columns,
-            broken: None,
-        }),
+        Ok(columns) => Ok(shape_of(entity, &query, columns)),
         // A column that the query names is not there any more.
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42703") => {
-            Ok(Shape {
-                query: "select null::text as key where false".to_owned(),
-                columns: BTreeMap::new(),
-                broken: Some(error.message().to_owned()),
-            })
+            Ok(broken(error.message().to_owned()))
         }
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(refused(entity, error)),
     }
 }
 
 /// A refusal of the server is about the query; anything else is about reaching it.
-fn refused(error: sqlx::Error) -> PlatformError {
+fn refused(entity: Entity, error: sqlx::Error) -> PlatformError {
     match &error {
         sqlx::Error::Database(d)
             if d.code()
                 .is_some_and(|c| c.starts_with("42") || c.starts_with("25")) =>
         {
-            PlatformError::Query(error)
+            PlatformError::Query {
+                setting: entity.setting(),
+                source: error,
+            }
         }
         _ => PlatformError::Database {
             operation: "be reached",
@@ -255,14 +356,12 @@ mod tests {
     use super::*;
 
     fn shape(columns: &[(&str, &str)]) -> Shape {
-        Shape {
-            query: "select 1".to_owned(),
-            columns: columns
-                .iter()
-                .map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned()))
-                .collect(),
-            broken: None,
-        }
+        let column = |(name, kind): &(&str, &str)| ((*name).to_owned(), (*kind).to_owned());
+        shape_of(
+            Entity::Projects,
+            "select 1",
+            columns.iter().map(column).collect(),
+        )
     }
 
     #[test]
