@@ -11,7 +11,7 @@ use stxworx_indexer::store::reconcile::mirror::{self, Standing};
 use super::link::{self, Class, Deployment, Linked};
 use super::{AdoptError, AdoptReport, Counts, DeploymentReport};
 use crate::platform::PlatformProject;
-use crate::platform::postgres::{Filter, Platform, RowAt};
+use crate::platform::postgres::{Entity, Filter, Platform, RowAt};
 use crate::rules::AssetNames;
 
 /// Projects of a page.
@@ -109,13 +109,13 @@ pub async fn adopt(
     let tip = snapshot.tip.clone().ok_or(AdoptError::Empty)?;
     let at = mirror::standing(&mut snapshot, &tip.id.0).await?;
     let at = at.ok_or(AdoptError::Empty)?;
-    let lacks = platform.shape.lacks(&READS);
+    let lacks = platform.shapes.lacks(&READS);
     let mut rows = Rows {
         platform,
         ready: VecDeque::new(),
         ended: false,
     };
-    rows.platform.read(&Filter::All).await?;
+    rows.platform.read(Entity::Projects, &Filter::All).await?;
     let mut projects: Vec<Projects> = deployments.iter().map(projects_of).collect();
     let mut walk = Walk {
         deployments,

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use stxworx_indexer::metrics::Metrics;
 use stxworx_indexer::source::http::{FetchError, Server};
 use stxworx_indexer::source::node::NodeSource;
-use stxworx_reconciler::platform::postgres::Platform;
+use stxworx_reconciler::platform::postgres::{Entity, Platform};
 use stxworx_reconciler::rules::project_rules;
 
 use super::database::skew;
@@ -159,12 +159,13 @@ pub(super) async fn platform(config: Config) -> Vec<Finding> {
     let lacks: Vec<_> = project_rules()
         .iter()
         .filter_map(|rule| {
-            let lacks = open.shape.lacks(rule.info().reads);
+            let lacks = open.shapes.lacks(rule.info().reads);
             (!lacks.is_empty()).then(|| format!("{}: {}", rule.info().id, lacks.join(", ")))
         })
         .collect();
     findings.push(if lacks.is_empty() {
-        let columns = open.shape.columns.len();
+        let shape = open.shapes.of(Entity::Projects);
+        let columns = shape.map_or(0, |shape| shape.columns.len());
         Finding::fine(
             CHECK,
             format!("its projects can be read, {columns} columns"),

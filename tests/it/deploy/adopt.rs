@@ -93,7 +93,7 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
             query: &stage.settings.source.projects_query,
             node: None,
         };
-        let (code, clean) = adopt.json(&stage.history, &[]).await;
+        let (code, clean) = adopt.json(&stage.served.history, &[]).await;
         assert_eq!(code, Some(0), "{clean:#}");
         let all = clean["linked"]["rows"].as_u64().unwrap();
         assert!(all >= 12, "{all} projects are too few for this test");
@@ -118,7 +118,7 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
         ))
         .await;
         let before = rows(db).await;
-        let (code, report) = adopt.json(&stage.history, &["--examples", "2"]).await;
+        let (code, report) = adopt.json(&stage.served.history, &["--examples", "2"]).await;
         assert_eq!(code, Some(3), "{report:#}");
         let expected = [
             ("linked", all - 8),
@@ -138,20 +138,20 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
             |class: &str| classes.iter().find(|c| c["class"] == class).unwrap()["examples"].clone();
         let hint = of("without_number")[0].as_str().unwrap().to_owned();
         assert!(
-            hint.contains(&format!("perhaps {}/{}", logic(&stage.history), id[3])),
+            hint.contains(&format!("perhaps {}/{}", logic(&stage.served.history), id[3])),
             "{hint}"
         );
         assert_eq!(of("without_row").as_array().unwrap().len(), 2);
 
         let page = adopt
-            .command(&stage.history, &["--output", "markdown"])
+            .command(&stage.served.history, &["--output", "markdown"])
             .await;
         let page = stdout(&page);
         assert!(
             page.contains("| twice | 2 |") && page.contains("### rows without a number"),
             "{page}"
         );
-        let text = stdout(&adopt.command(&stage.history, &[]).await);
+        let text = stdout(&adopt.command(&stage.served.history, &[]).await);
         assert!(
             text.ends_with("NOT EVERYTHING LINKS; nothing was changed\n"),
             "{text}"

@@ -228,8 +228,8 @@ fn the_role_at_the_platform_reads_and_no_more() {
         let url = as_role(&db, "stxworx_compare");
         let source = PlatformSource {
             url: url.clone(),
-            projects_query: String::new(),
             statement_timeout: std::time::Duration::from_secs(10),
+            ..PlatformSource::default()
         };
         let mut platform = Platform::open(&source).await.unwrap();
         assert_eq!(platform.writable().await.unwrap(), Vec::<String>::new());
