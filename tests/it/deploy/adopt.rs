@@ -165,8 +165,8 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
 fn a_platform_that_errs_as_real_ones_do() {
     run(async {
         const SEED: u64 = 5;
-        let mut history = History::new(24, 120);
-        history.grow(120);
+        let mut history = History::new(24, 80);
+        history.grow(80);
         let (mirror, platform) = (TestDb::new().await, TestDb::empty().await);
         let engine = Engine::start_with(&mirror, history.follow());
         engine.feed(&mirror, &history.said()).await;
@@ -220,8 +220,8 @@ fn a_platform_that_errs_as_real_ones_do() {
 #[test]
 fn what_is_missing_is_said_and_with_yes_fetched() {
     run(async {
-        let mut history = History::new(92, 60);
-        history.grow(60);
+        let mut history = History::new(92, 40);
+        history.grow(40);
         let served = Served::new(history).await;
         let (mirror, platform) = (TestDb::new().await, TestDb::empty().await);
         prepare(&platform.url, "postgres", &platform.url)

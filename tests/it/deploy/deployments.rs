@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
+use stxworx::recording::Entry;
 use stxworx_clarity::contracts::SOURCES;
 use stxworx_clarity::market::Actor;
 
@@ -82,19 +83,21 @@ fn constant<'a>(of: &'a Json, name: &str) -> &'a Json {
 }
 
 /// A chain on which everything is deployed.
-async fn deployed() -> (Served, String) {
-    let mut history = History::new(33, 40);
-    history.grow(40);
+async fn deployed() -> (Served, String, Vec<Entry>) {
+    let mut history = History::new(33, 30);
+    history.grow(30);
+    let said = history.said();
     (
         Served::new(history).await,
         Actor::of("deployer").address.to_string(),
+        said,
     )
 }
 
 #[test]
 fn what_the_devnet_runs_is_this_versions() {
     run(async {
-        let (served, deployer) = deployed().await;
+        let (served, deployer, said) = deployed().await;
         let (code, report) = report(&served.url, &deployer).await;
         assert_eq!(code, Some(0), "{report:#}");
         assert_eq!(
@@ -122,9 +125,7 @@ fn what_the_devnet_runs_is_this_versions() {
         // By what is followed, with what only the mirror knows: who was ever named a minter.
         let db = TestDb::new().await;
         let engine = Engine::start_with(&db, served.history.follow());
-        let mut history = History::new(33, 40);
-        history.grow(40);
-        engine.feed(&db, &history.said()).await;
+        engine.feed(&db, &said).await;
         engine.stop().await;
         let follow = served.history.follow();
         let contracts: Vec<_> = follow.contracts.into_iter().collect();
@@ -155,7 +156,7 @@ fn what_the_devnet_runs_is_this_versions() {
 #[test]
 fn each_thing_that_is_not_so_is_named_and_exits_with_3() {
     run(async {
-        let (served, deployer) = deployed().await;
+        let (served, deployer, _) = deployed().await;
         // One byte of one contract.
         let byte: Lie = |path, mut json| {
             if path.starts_with("/v2/contracts/source/") && path.ends_with("/freelance-logic") {
