@@ -74,9 +74,9 @@ impl Daemon {
     }
 }
 
-/// A pass asks nodes, each of which may take its time more than once, and renews the lease at its beginning only. A lease
+/// Between two renewals of the lease a node may be asked about a dozen things, each of which may take its time. A lease
 /// that is lost all the same costs a pass and nothing else.
-const ANSWERS_IN_A_PASS: u32 = 4;
+const ANSWERS_IN_A_PASS: u32 = 10;
 
 impl Starting {
     /// The minter, once the badges' contract is known; none when it is told to stop before.

@@ -148,13 +148,23 @@ impl<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet> Minter<S, K, N, M, O> {
                 });
             }
         };
-        let view = self.read().await?;
+        let Some(view) = self.read(epoch).await? else {
+            return Ok(Pass {
+                lost: true,
+                ..Pass::default()
+            });
+        };
         let plan = (self.planner)(&view, &self.policy);
         let mut pass = Pass {
             notes: plan.notes,
             ..Pass::default()
         };
         for step in &plan.steps {
+            let reaches_out = matches!(step, Step::Sign { .. } | Step::Send { .. });
+            if reaches_out && !self.renew(epoch).await? {
+                pass.lost = true;
+                break;
+            }
             match self.step(epoch, &view, step).await? {
                 Done::Yes => pass.done += 1,
                 Done::Stale => pass.stale += 1,
@@ -186,7 +196,15 @@ impl<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet> Minter<S, K, N, M, O> {
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<View, PortError> {
+    /// Holds the lane for another while. Whoever waits for it would else take it from one that is only slow, and be as
+    /// slow itself. False when it is another's.
+    async fn renew(&self, epoch: i64) -> Result<bool, PortError> {
+        let lease = self.store.lease(&self.lane, &self.holder, self.ttl).await?;
+        Ok(lease == Lease::Taken { epoch })
+    }
+
+    /// Everything that a plan is made of; none when the lane is another's meanwhile.
+    async fn read(&mut self, epoch: i64) -> Result<Option<View>, PortError> {
         self.passes = self.passes.wrapping_add(1);
         let book = self.store.book(&self.lane).await?;
         let users: BTreeSet<String> = book
@@ -212,16 +230,22 @@ impl<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet> Minter<S, K, N, M, O> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             nodes.push(self.ask(node, &book, &chain).await);
+            if !self.renew(epoch).await? {
+                return Ok(None);
+            }
         }
         let preflights = self.preflights(&book).await;
-        Ok(View {
+        if !self.renew(epoch).await? {
+            return Ok(None);
+        }
+        Ok(Some(View {
             lane: self.lane.clone(),
             book,
             chain,
             known,
             nodes,
             preflights,
-        })
+        }))
     }
 
     async fn known(

@@ -340,7 +340,7 @@ fn of_lanes() -> Vec<(&'static str, String)> {
         ("begin lower with a hole", lower(3, 3)),
         (
             "begin lower with a mint",
-            lower(4, 4).replace("'ST1', 4, 3", "'ST1', 4, 3").replace(
+            lower(4, 4).replace(
                 "(sender, nonce, epoch) values ('ST1', 4, 3)",
                 "(sender, nonce, epoch, intent_id) values ('ST1', 4, 3, 1)",
             ),

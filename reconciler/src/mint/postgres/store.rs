@@ -74,7 +74,7 @@ fn change(step: &Move) -> Change<'_> {
 
 fn told(effect: &Effect) -> Told<'_> {
     Told {
-        txid: effect.txid.as_ref().map(|t| &t.as_bytes()[..]),
+        txid: effect.txid.as_ref().map(|t| t.as_bytes()),
         badge: effect.badge,
         ..line(&effect.line)
     }
