@@ -76,7 +76,8 @@ impl HeldStream {
 
     async fn fetch(&mut self, snapshot: &mut Snapshot) -> Result<Vec<Held>, EngineError> {
         let some = self.wanted.as_mut().map(|wanted| {
-            let some = wanted.len().min(PAGE.unsigned_abs() as usize);
+            let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let some = wanted.len().min(page);
             let some: Vec<_> = wanted.drain(..some).collect();
             self.more = !wanted.is_empty();
             some

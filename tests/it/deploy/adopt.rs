@@ -118,7 +118,9 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
         ))
         .await;
         let before = rows(db).await;
-        let (code, report) = adopt.json(&stage.served.history, &["--examples", "2"]).await;
+        let (code, report) = adopt
+            .json(&stage.served.history, &["--examples", "2"])
+            .await;
         assert_eq!(code, Some(3), "{report:#}");
         let expected = [
             ("linked", all - 8),
@@ -138,7 +140,11 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
             |class: &str| classes.iter().find(|c| c["class"] == class).unwrap()["examples"].clone();
         let hint = of("without_number")[0].as_str().unwrap().to_owned();
         assert!(
-            hint.contains(&format!("perhaps {}/{}", logic(&stage.served.history), id[3])),
+            hint.contains(&format!(
+                "perhaps {}/{}",
+                logic(&stage.served.history),
+                id[3]
+            )),
             "{hint}"
         );
         assert_eq!(of("without_row").as_array().unwrap().len(), 2);
