@@ -137,12 +137,20 @@ fn constraints(table: &str, statement: &str) -> Vec<String> {
         names.push(format!("{table}_pkey"));
     }
     for line in statement.lines().map(str::trim) {
-        let column = line.split_whitespace().next().unwrap_or_default();
-        let unique = line
+        let words: Vec<_> = line
             .split_whitespace()
-            .any(|w| w.trim_end_matches(',') == "unique");
-        if unique && column != "unique" {
-            names.push(format!("{table}_{column}_key"));
+            .map(|word| word.trim_end_matches(','))
+            .collect();
+        let column = words.first().copied().unwrap_or_default();
+        let named = words
+            .windows(3)
+            .find(|w| w[0] == "constraint" && w[2] == "unique");
+        match named {
+            Some(named) => names.push(named[1].to_owned()),
+            None if words.contains(&"unique") && column != "unique" => {
+                names.push(format!("{table}_{column}_key"));
+            }
+            None => {}
         }
     }
     names
@@ -154,11 +162,12 @@ mod tests {
 
     #[test]
     fn indexes_are_read_from_statements() {
-        let script = "create table a (\n  x integer primary key, -- unique\n  y text not null unique\n);\n\
+        let script = "create table a (\n  x integer primary key, -- unique\n  y text not null unique,\n  z text constraint z_once unique check (z > ''),\n  \
+             constraint b_once unique (x, z)\n);\n\
              create unique index a_y on a (y); create index a_x on a (x) where x > 1;\n drop index a_x;";
         assert_eq!(
             indexes_in([script].into_iter()),
-            ["a_pkey", "a_y", "a_y_key"]
+            ["a_pkey", "a_y", "a_y_key", "b_once", "z_once"]
         );
     }
 }

@@ -23,8 +23,8 @@ fn units(text: &str) -> u128 {
 #[test]
 fn income_budgets_and_actions_are_the_models() {
     run(async {
-        let mut history = History::new(75, 110);
-        let (db, _) = booked(&mut history, 110, 22).await;
+        let mut history = History::new(76, 108);
+        let (db, _) = booked(&mut history, 108, 22).await;
         let mut snapshot = seal::snapshot(&db.pool).await.unwrap();
         let view = books::view(&mut snapshot, Days::default()).await.unwrap();
         drop(snapshot);
