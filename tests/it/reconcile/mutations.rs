@@ -473,7 +473,10 @@ fn a_fault_on_any_side_is_found_laid_at_the_right_door_and_healed() {
         let resolved = theatre.stage.breaks(&["resolved"]).await;
         for (rule, _) in played.iter().flat_map(|mutation| mutation.finds) {
             let of_rule = |key: &&String| key.split(' ').next() == Some(*rule);
-            assert!(resolved.keys().any(|key| of_rule(&key)), "{rule}: {resolved:?}");
+            assert!(
+                resolved.keys().any(|key| of_rule(&key)),
+                "{rule}: {resolved:?}"
+            );
         }
         println!(
             "{} mutations, {} breaks resolved",

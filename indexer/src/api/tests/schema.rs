@@ -74,7 +74,8 @@ const PATHS: [&str; 58] = [
 const STREAMS: [&str; 2] = ["/v1/stream", "/v1/stream/ws"];
 
 /// Routes that write, and those beside them, which the writer's connections serve.
-const WRITING: [&str; 8] = [
+const WRITING: [&str; 9] = [
+    "/v1/breaks/{id}/decisions",
     "/v1/keys/{id}",
     "/v1/webhooks",
     "/v1/webhooks/{id}",

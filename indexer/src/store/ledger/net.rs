@@ -39,17 +39,27 @@ impl Net {
         self == Self::default()
     }
 
-    /// Parts of a million of `whole` that this is, rounded down; none of nothing, and of what is below zero. Sums past
-    /// 2^100 are first halved together until they fit, which may move the last of the six digits.
+    /// Parts of a million of `whole` that this is, rounded down; none of nothing, of what is below zero, and where they
+    /// have more than 64 bits.
     pub fn millionths_of(self, whole: Self) -> Option<u64> {
-        let half = |(high, low): (u64, u128)| (high >> 1, low >> 1 | u128::from(high & 1) << 127);
-        let ((false, mut part), (false, mut whole)) = (self.magnitude(), whole.magnitude()) else {
+        let ((false, part), (false, whole)) = (self.magnitude(), whole.magnitude()) else {
             return None;
         };
-        while part.0 | whole.0 > 0 || (part.1 | whole.1) >> 100 > 0 {
-            (part, whole) = (half(part), half(whole));
+        let part = times(part, 1_000_000);
+        let fits = |parts: u64| times(whole, parts) <= part;
+        if whole == (0, 0) || fits(u64::MAX) {
+            return None;
         }
-        u64::try_from((part.1 * 1_000_000).checked_div(whole.1)?).ok()
+        let (mut least, mut beyond) = (0, u64::MAX);
+        while beyond - least > 1 {
+            let middle = least + (beyond - least) / 2;
+            if fits(middle) {
+                least = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+        Some(least)
     }
 
     /// The other way round.
@@ -124,6 +134,18 @@ impl Net {
     }
 }
 
+/// `high * 2^128 + low`, so many times: words of 64 bits, the highest first.
+fn times((high, low): (u64, u128), by: u64) -> [u128; 4] {
+    let word = u128::from(u64::MAX);
+    let mut words = [0, u128::from(high), low >> 64, low & word];
+    let mut carry = 0;
+    for of in words.iter_mut().rev() {
+        let value = *of * u128::from(by) + carry;
+        (*of, carry) = (value & word, value >> 64);
+    }
+    words
+}
+
 impl std::fmt::Display for Net {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.digits())
@@ -182,6 +204,9 @@ mod tests {
         assert_eq!(of(&[0]).millionths_of(of(&[0])), None);
         let most = [u128::MAX; 4];
         assert_eq!(of(&most[..2]).millionths_of(of(&most)), Some(500_000));
+        let nearly = of(&[u128::MAX - 1]);
+        assert_eq!(nearly.millionths_of(of(&[u128::MAX])), Some(999_999));
+        assert_eq!(of(&most).millionths_of(of(&[1])), None);
         let mut below = Net::default();
         below.add(Side::Credit, 1);
         assert_eq!(below.millionths_of(of(&[1])), None);
