@@ -29,7 +29,7 @@ fn day(params: &Params, name: &str) -> Result<Option<Day>, ApiError> {
 #[utoipa::path(
     get, path = "/v1/treasury/dao", tag = "marketplace", operation_id = "treasury_dao",
     params(
-        ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`; 365 days before the last one by default, and at most"),
+        ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`; 365 days before the last one by default, and at the earliest: the answer says which days it is about"),
         ("to" = Option<String>, Query, description = "Last day; that of the newest block by default"),
     ),
     responses(
@@ -49,12 +49,8 @@ pub(in crate::api::routes) async fn figures(
     // A Bitcoin block's clock may be ahead of the Stacks block's that it elected.
     let today = Day(Day::of(i64::try_from(time).unwrap_or(0)).0 + 1);
     let to = to.unwrap_or(today);
-    let from = from.unwrap_or(Day((to.0 - MOST_DAYS + 1).max(0)));
-    if to.0 - from.0 >= MOST_DAYS {
-        let given = params.get("from").unwrap_or_default();
-        let expected = format!("a day at most {} before `to` ({to})", MOST_DAYS - 1);
-        return Err(ApiError::parameter("from", given, expected).into());
-    }
+    let earliest = Day((to.0 - MOST_DAYS + 1).max(0));
+    let from = from.filter(|from| from.0 > earliest.0).unwrap_or(earliest);
     let days = Days {
         from: Some(from.to_string()),
         to: Some(to.to_string()),
