@@ -123,13 +123,15 @@ async fn no_list_reads_a_whole_table() {
         format!("/v1/profiles/{user}"),
         "/v1/treasury/fees".into(),
         format!("/v1/badges/{user}/eligibility"),
-        // A day of two: over all of them, reading all blocks is the best plan.
+        // Of a day of two. Blocks are so few here that reading all of them may be the best plan.
         "/v1/stats/closed?from=2023-11-14&to=2023-11-14".into(),
     ] {
         let read = read_in_order(&bed, &path).await;
         let whole: Vec<_> = read
             .iter()
-            .filter(|(name, _)| name == "projection_version" || name == "block")
+            .filter(|(name, _)| {
+                name == "projection_version" || name == "block" && !path.contains("/stats/")
+            })
             .collect();
         assert!(whole.is_empty(), "{path} reads without an index: {whole:?}");
     }
