@@ -10,7 +10,7 @@ from schemathesis import GenerationMode
 
 USER = "ST394RB768S5VJ9TX9VP73ZM6C4MMC1F85N54FS3A"
 DEPLOYER = "ST44QCPTNCPP9BCD9Q55HDDAJJS7K1Z8C4SYHC7K"
-PRINCIPALS = {"client", "freelancer", "arbiter", "participant", "owner", "treasury", "principal"}
+PRINCIPALS = {"client", "freelancer", "arbiter", "participant", "owner", "treasury", "principal", "recipient"}
 PROJECTION = {"name": "event_chain", "entity": f"{DEPLOYER}.freelance-logic"}
 CONTRACTS = {
     "/v1/badges": "freelance-badges",

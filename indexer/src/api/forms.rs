@@ -117,6 +117,9 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "file" if path.contains("/metadata/") => "^[0-9]{1,9}\\.json$",
         "file" => "^[a-z]{1,32}\\.(js|css|svg)$",
         "id" if path.contains("/mints/") => "^[1-9][0-9]{0,17}$",
+        "state" if path.ends_with("/mints") => {
+            "^(eligible|queued|submitting|included|final_ok|final_failed|review|held|satisfied_elsewhere|cancelled|dead)$"
+        }
         "kind" if path.ends_with("/mints") => "^[0-9]{1,9}$",
         "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
         "status" if path.ends_with("/disputes") => "^(open|ruled)$",
