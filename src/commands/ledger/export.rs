@@ -92,7 +92,10 @@ async fn books(
         }
         let proof = proof::prove(pool, node, Some(height)).await?;
         let bookings = all(pool, height).await?;
+        // While lines are not booked, what is booked up to a height may be of a fork that was left.
+        let is_whole = until.is_some() || proof.unbooked == 0;
         if let Some(block) = proof.block
+            && is_whole
             && same_moment(&bookings, &proof.holders)
         {
             return Ok(Books {
@@ -105,7 +108,8 @@ async fn books(
         tokio::time::sleep(backoff.next_delay()).await;
     }
     Err(LedgerError::Refused(
-        "the chain changed under every attempt to read the books; name a final height with --until"
+        "the chain changed under every attempt to read the books, or they are behind the mirror; try again, or name a \
+         final height with --until"
             .to_owned(),
     ))
 }
