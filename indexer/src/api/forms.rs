@@ -8,6 +8,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{Modify, Number};
 
 use super::params::MAX_TEXT;
+use super::routes::mints::STATES;
 use crate::model::event::EventKind;
 
 /// No control characters.
@@ -91,6 +92,10 @@ fn form(path: &str, name: &str, object: &mut Object) {
         object.enum_values = Some(names.collect());
         return;
     }
+    if name == "state" && path.ends_with("/mints") {
+        object.enum_values = Some(STATES.map(Into::into).into());
+        return;
+    }
     let pattern = pattern(path, name);
     if pattern == PLAIN {
         object.min_length = Some(1);
@@ -117,9 +122,6 @@ fn pattern(path: &str, name: &str) -> &'static str {
         "file" if path.contains("/metadata/") => "^[0-9]{1,9}\\.json$",
         "file" => "^[a-z]{1,32}\\.(js|css|svg)$",
         "id" if path.contains("/mints/") => "^[1-9][0-9]{0,17}$",
-        "state" if path.ends_with("/mints") => {
-            "^(eligible|queued|submitting|included|final_ok|final_failed|review|held|satisfied_elsewhere|cancelled|dead)$"
-        }
         "kind" if path.ends_with("/mints") => "^[0-9]{1,9}$",
         "state" if path.ends_with("/breaks") => "^(suspected|open|acknowledged|resolved)$",
         "status" if path.ends_with("/disputes") => "^(open|ruled)$",

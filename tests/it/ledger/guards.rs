@@ -1,6 +1,6 @@
 //! The rules that the database holds: each refuses something, and each is missed when it is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use stxworx_indexer::store::ledger::chain::{Row, ZERO};
 use stxworx_indexer::store::ledger::{Line, Side, Stamp};
@@ -11,6 +11,7 @@ use super::{FINALITY, assert_proved, booked};
 use crate::devnet::history::History;
 use crate::support::chain::Engine;
 use crate::support::db::TestDb;
+use crate::support::guards::{attempt, guards, raw};
 use crate::support::run;
 
 /// Guards that another one stands behind, so that nothing is missed when they alone are gone.
@@ -403,45 +404,6 @@ fn refused(count: i64, head: &[u8; 32]) -> Vec<(&'static str, String)> {
     ]
 }
 
-type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
-
-async fn raw(tx: &mut Tx, sql: String) -> Result<(), String> {
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-        .execute(&mut **tx)
-        .await;
-    done.map(|_| ()).map_err(|e| e.to_string())
-}
-
-/// Runs statements to where a commit would judge them, and takes them back.
-async fn attempt(tx: &mut Tx, sql: &str) -> Result<(), String> {
-    raw(tx, "savepoint here".into()).await.unwrap();
-    let done = raw(tx, format!("{sql}; set constraints all immediate")).await;
-    let back = "rollback to savepoint here; set constraints all deferred";
-    raw(tx, back.into()).await.unwrap();
-    done
-}
-
-/// Name and the statement that removes it, of every trigger, constraint and unique index of the books.
-async fn guards(db: &TestDb) -> BTreeMap<String, String> {
-    let listed = db
-        .text(format!(
-            "select string_agg(name || '|' || removal, E'\\n') from (
-                 select tgname::text as name, format('drop trigger %I on %s', tgname, tgrelid::regclass) as removal
-                 from pg_trigger where not tgisinternal and tgrelid::regclass::text in {TABLES}
-                 union all
-                 select conname, format('alter table %s drop constraint %I cascade', conrelid::regclass, conname)
-                 from pg_constraint where contype in ('c', 'p', 'u', 'f') and conrelid::regclass::text in {TABLES}
-                 union all
-                 select indexrelid::regclass::text, format('drop index %s', indexrelid::regclass)
-                 from pg_index i where indisunique and indrelid::regclass::text in {TABLES}
-                   and not exists (select from pg_constraint c where c.conindid = i.indexrelid)) guards"
-        ))
-        .await
-        .unwrap();
-    let pair = |l: &str| l.split_once('|').map(|(n, r)| (n.to_owned(), r.to_owned()));
-    listed.lines().filter_map(pair).collect()
-}
-
 #[test]
 fn every_guard_is_missed_when_it_is_gone() {
     run(async {
@@ -465,7 +427,7 @@ fn every_guard_is_missed_when_it_is_gone() {
             assert!(refused.is_err(), "{name} was taken");
         }
         tx.rollback().await.unwrap();
-        let guards = guards(&db).await;
+        let guards = guards(&db, TABLES).await;
         assert!(guards.len() > 45, "{guards:?}");
         let mut unmissed = BTreeSet::new();
         let mut missed = BTreeSet::new();

@@ -1,10 +1,11 @@
 //! The rules that the database holds about mints: each refuses something, and each is missed when it is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use stxworx_indexer::store::{self, Access};
 
 use crate::support::db::TestDb;
+use crate::support::guards::{attempt, guards, raw};
 use crate::support::run;
 
 /// Guards that another one stands behind, so that nothing is missed when they alone are gone.
@@ -699,45 +700,6 @@ fn of_people() -> Vec<(&'static str, String)> {
     ]
 }
 
-type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
-
-async fn raw(tx: &mut Tx, sql: String) -> Result<(), String> {
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-        .execute(&mut **tx)
-        .await;
-    done.map(|_| ()).map_err(|e| e.to_string())
-}
-
-/// Runs statements to where a commit would judge them, and takes them back.
-async fn attempt(tx: &mut Tx, sql: &str) -> Result<(), String> {
-    raw(tx, "savepoint here".into()).await.unwrap();
-    let done = raw(tx, format!("{sql}; set constraints all immediate")).await;
-    let back = "rollback to savepoint here; set constraints all deferred";
-    raw(tx, back.into()).await.unwrap();
-    done
-}
-
-/// Name and the statement that removes it, of every trigger, constraint and unique index.
-async fn guards(db: &TestDb) -> BTreeMap<String, String> {
-    let listed = db
-        .text(format!(
-            "select string_agg(name || '|' || removal, E'\\n') from (
-                 select tgname::text as name, format('drop trigger %I on %s', tgname, tgrelid::regclass) as removal
-                 from pg_trigger where not tgisinternal and tgrelid::regclass::text in {TABLES}
-                 union all
-                 select conname, format('alter table %s drop constraint %I cascade', conrelid::regclass, conname)
-                 from pg_constraint where contype in ('c', 'p', 'u', 'f') and conrelid::regclass::text in {TABLES}
-                 union all
-                 select indexrelid::regclass::text, format('drop index %s', indexrelid::regclass)
-                 from pg_index i where indisunique and indrelid::regclass::text in {TABLES}
-                   and not exists (select from pg_constraint c where c.conindid = i.indexrelid)) guards"
-        ))
-        .await
-        .unwrap();
-    let pair = |l: &str| l.split_once('|').map(|(n, r)| (n.to_owned(), r.to_owned()));
-    listed.lines().filter_map(pair).collect()
-}
-
 #[test]
 fn each_guard_refuses_something_that_nothing_else_refuses() {
     run(async {
@@ -754,7 +716,7 @@ fn each_guard_refuses_something_that_nothing_else_refuses() {
             assert!(attempt(&mut tx, sql).await.is_err(), "{name} was taken");
         }
         tx.rollback().await.unwrap();
-        let guards = guards(&db).await;
+        let guards = guards(&db, TABLES).await;
         assert!(guards.len() > 80, "{guards:?}");
         let (mut unmissed, mut missed) = (BTreeSet::new(), BTreeSet::new());
         for (guard, removal) in &guards {

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod chain;
 pub mod db;
+pub mod guards;
 pub mod mirror;
 
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::market::word;
 use crate::api::access::{Operator, Refusals};
 use crate::api::error::{ApiError, Early, ErrorCode, Problem, Problems};
 use crate::api::params::Params;
@@ -118,15 +119,6 @@ pub(super) struct BreakChange {
     pub(super) run: Option<i64>,
 }
 
-/// One of some words, if it is given.
-fn word(params: &Params, name: &'static str, words: &[&str]) -> Result<Option<String>, ApiError> {
-    match params.get(name) {
-        None => Ok(None),
-        Some(given) if words.contains(&given) => Ok(Some(given.to_owned())),
-        Some(given) => Err(ApiError::parameter(name, given, words.join(", "))),
-    }
-}
-
 /// Breaks, the worst and oldest first: those that are not over, unless `state` says otherwise.
 #[utoipa::path(
     get, path = "/v1/breaks", tag = "administration", operation_id = "breaks",
@@ -154,14 +146,14 @@ pub(super) async fn list(
     let page = params.page()?;
     let text = |name: &str| Ok::<_, Early>(params.text(name)?.map(str::to_owned));
     let states = match word(&params, "state", &STATES)? {
-        Some(state) => vec![state],
+        Some(state) => vec![state.to_owned()],
         None => STATES[..3].iter().map(ToString::to_string).collect(),
     };
     let filter = BreakFilter {
         states,
         rule: text("rule")?,
-        severity: word(&params, "severity", &SEVERITIES)?,
-        fault: word(&params, "fault", &FAULTS)?,
+        severity: word(&params, "severity", &SEVERITIES)?.map(str::to_owned),
+        fault: word(&params, "fault", &FAULTS)?.map(str::to_owned),
         subject: text("subject")?,
         limit: i64::from(page.limit),
     };

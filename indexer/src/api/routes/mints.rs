@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::market::principal_filter;
+use super::market::{principal_filter, word};
 use crate::api::access::{Caller, Role};
 use crate::api::error::{ApiError, Early, Problem, Problems};
 use crate::api::params::{self, PageParams, Params};
@@ -15,7 +15,8 @@ use crate::api::state::ApiState;
 use crate::api::view::{Answer, Page};
 use crate::store::mint::look::{self, EventRow, MintFilter, MintRow, SignedRow};
 
-const STATES: [&str; 11] = [
+/// Where a mint may stand.
+pub(in crate::api) const STATES: [&str; 11] = [
     "eligible",
     "queued",
     "submitting",
@@ -211,14 +212,6 @@ fn is_operator(caller: &MaybeCaller) -> bool {
     caller.as_ref().is_some_and(|c| c.0.role >= Role::Operator)
 }
 
-fn word(params: &Params, name: &'static str, words: &[&str]) -> Result<Option<String>, ApiError> {
-    match params.get(name) {
-        None => Ok(None),
-        Some(given) if words.contains(&given) => Ok(Some(given.to_owned())),
-        Some(given) => Err(ApiError::parameter(name, given, words.join(", "))),
-    }
-}
-
 /// Badges that this service mints, the newest first. A key of the role operator sees in `work` how each is done. The list
 /// only grows, so its cursors outlive any fork.
 #[utoipa::path(
@@ -251,7 +244,10 @@ pub(super) async fn list(
             .map_err(|_| ApiError::parameter("kind", given, expected))
     });
     let mut filter = MintFilter {
-        states: word(&params, "state", &STATES)?.into_iter().collect(),
+        states: word(&params, "state", &STATES)?
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
         reason: params.text("reason")?.map(str::to_owned),
         recipient: principal_filter(&params, "recipient")?,
         kind: kind.transpose()?,

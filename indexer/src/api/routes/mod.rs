@@ -13,7 +13,7 @@ pub(super) mod events;
 mod health;
 mod keys;
 mod market;
-mod mints;
+pub(super) mod mints;
 mod projections;
 mod reorgs;
 mod status;
