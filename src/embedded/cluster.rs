@@ -30,10 +30,30 @@ const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How much of the end of the log is read to find its last lines.
 const TAIL_BYTES: u64 = 16 * 1024;
 
+/// The data folder, held by this process. The kernel drops it when the process ends, however it
+/// ends.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// The same lock by another descriptor, as a process forked at this moment has.
+    #[cfg(test)]
+    pub(super) fn inherited(&self) -> File {
+        self.0.try_clone().unwrap()
+    }
+}
+
+impl Drop for Lock {
+    /// Closing is not enough: a child that another thread has forked and that has not yet become
+    /// its program shares the lock, and would keep it for that moment.
+    fn drop(&mut self) {
+        // Nobody is left to report to, and closing comes next.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the data folder for this process, or says who has it.
-///
-/// The kernel drops the lock when the process ends, however it ends.
-pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
+pub(super) fn lock(data_dir: &Path) -> Result<Lock, EmbeddedError> {
     let path = data_dir.join("lock");
     let mut lock = OpenOptions::new()
         .read(true)
@@ -61,7 +81,7 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     lock.set_len(0)
         .and_then(|()| write!(lock, "{}", std::process::id()))
         .map_err(file("write", path))?;
-    Ok(lock)
+    Ok(Lock(lock))
 }
 
 /// The major version of an existing cluster.
@@ -333,11 +353,13 @@ mod tests {
     fn a_second_lock_is_refused_with_the_holder() {
         let temp = tempfile::tempdir().unwrap();
         let first = lock(temp.path()).unwrap();
-        let error = lock(temp.path()).unwrap_err();
+        let error = lock(temp.path()).err().unwrap();
         let ours = std::process::id();
         assert!(matches!(error, EmbeddedError::Locked { pid: Some(pid), .. } if pid == ours));
+        let child = first.inherited();
         drop(first);
         lock(temp.path()).unwrap();
+        drop(child);
     }
 
     #[test]

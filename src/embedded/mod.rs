@@ -25,7 +25,7 @@ mod socket;
 mod tests;
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -111,7 +111,7 @@ pub struct EmbeddedPostgres {
     version: Version,
     sockets: SocketDir,
     // Last, so that the folder is ours until everything else is gone.
-    _lock: File,
+    _lock: cluster::Lock,
 }
 
 impl EmbeddedPostgres {

@@ -84,7 +84,7 @@ async fn the_server_of_a_killed_run_is_stopped_and_its_data_kept() {
     let open = PgConnection::connect(&first.url()).await.unwrap();
     let orphan = first.pid();
     // Forget the value as a kill would: no stop, no drop. Only the lock is dropped by the kernel.
-    let lock = first._lock.try_clone().unwrap();
+    let lock = first._lock.inherited();
     std::mem::forget(first);
     lock.unlock().unwrap();
 
