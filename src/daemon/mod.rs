@@ -444,9 +444,9 @@ pub fn api_state(config: &Config, pool: PgPool, live: Arc<ProcessLive>) -> ApiSt
     state
 }
 
-fn render_clarity(bytes: &[u8]) -> Option<serde_json::Value> {
-    let value = stxworx_clarity::codec::Value::decode_exact(bytes).ok()?;
-    serde_json::to_value(value).ok()
+fn render_clarity(bytes: &[u8]) -> Option<Box<serde_json::value::RawValue>> {
+    let value = stxworx_clarity::codec::ValueRef::decode_exact(bytes).ok()?;
+    serde_json::value::to_raw_value(&value).ok()
 }
 
 /// Waits for the database, then migrates if this process may write.

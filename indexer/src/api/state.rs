@@ -18,8 +18,8 @@ use super::stream::{StreamSettings, Streams};
 use crate::store::ledger::statement::Statement;
 use crate::store::read::{ReadError, Snapshot, Tip};
 
-/// Renders a serialised Clarity value as JSON; none when the bytes are not one.
-pub type RenderClarity = fn(&[u8]) -> Option<serde_json::Value>;
+/// Writes a serialised Clarity value as JSON, once and for good: a page may hold hundreds. None when the bytes are not one.
+pub type RenderClarity = fn(&[u8]) -> Option<Box<serde_json::value::RawValue>>;
 
 /// Makes a page to print of a statement, with the seal of its period in hexadecimal, if that is closed.
 pub type StatementPage = fn(&Statement, Option<&str>) -> String;

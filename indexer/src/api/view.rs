@@ -77,7 +77,7 @@ pub struct ClarityView {
     pub hex: String,
     /// The same as JSON; null when it cannot be decoded.
     #[schema(value_type = Value)]
-    pub decoded: Option<serde_json::Value>,
+    pub decoded: Option<Box<RawValue>>,
 }
 
 impl ClarityView {

@@ -25,6 +25,8 @@ pub enum Format {
     Hledger,
     /// beancount; `bean-check`.
     Beancount,
+    /// Parquet, one posting a row. Needs --out.
+    Parquet,
 }
 
 /// Options of `ledger export`.
@@ -55,16 +57,22 @@ pub(super) async fn export(
     pool: &Pool,
     args: &ExportArgs,
 ) -> Result<Outcome, LedgerError> {
+    if args.format == Format::Parquet && args.out.is_none() {
+        return Err(LedgerError::Refused(
+            "a Parquet file is not for a terminal: name it with --out FILE".to_owned(),
+        ));
+    }
     let node = node(config, args.node.as_deref())?;
     let books = books(pool, node.as_ref(), args.until).await?;
-    let text = match args.format {
-        Format::Csv => CSV_HEADER.to_owned() + &export::csv(&books.bookings),
-        Format::Hledger => export::hledger(&books),
-        Format::Beancount => export::beancount(&books)?,
+    let file = match args.format {
+        Format::Csv => (CSV_HEADER.to_owned() + &export::csv(&books.bookings)).into_bytes(),
+        Format::Hledger => export::hledger(&books).into_bytes(),
+        Format::Beancount => export::beancount(&books)?.into_bytes(),
+        Format::Parquet => export::parquet(&books.bookings)?,
     };
     match &args.out {
-        Some(path) => std::fs::write(path, text).map_err(LedgerError::file(path, "written"))?,
-        None => crate::cli::say_text(&text),
+        Some(path) => std::fs::write(path, file).map_err(LedgerError::file(path, "written"))?,
+        None => crate::cli::say_text(&String::from_utf8_lossy(&file)),
     }
     Ok(Outcome::Done)
 }

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tower::ServiceExt as _;
@@ -50,9 +51,10 @@ pub(super) fn well() -> Live {
 }
 
 /// Renders anything that begins like a tuple; panics on a byte that no value begins with.
-pub(super) fn render(bytes: &[u8]) -> Option<Value> {
+pub(super) fn render(bytes: &[u8]) -> Option<Box<RawValue>> {
     assert_ne!(bytes, [0xff], "a decoder's fault");
-    (bytes.first() == Some(&0x0c)).then(|| serde_json::json!({ "type": "tuple" }))
+    let tuple = RawValue::from_string("{\"type\":\"tuple\"}".to_owned()).unwrap();
+    (bytes.first() == Some(&0x0c)).then_some(tuple)
 }
 
 pub(super) fn state(pool: PgPool, live: Live) -> ApiState {

@@ -4,6 +4,7 @@
 mod beancount;
 mod csv;
 mod hledger;
+mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,7 @@ use super::proof::Told;
 pub use beancount::beancount;
 pub use csv::{CSV_HEADER, csv};
 pub use hledger::hledger;
+pub use parquet::parquet;
 
 /// What is exported.
 #[derive(Debug)]
@@ -43,6 +45,20 @@ pub enum ExportError {
         /// How large.
         amount: String,
     },
+    /// Too large for a Parquet decimal that readers share.
+    #[error(
+        "a line of journal {journal} is {amount}, and decimals in Parquet end at 38 digits for most readers. Export to \
+         hledger or CSV"
+    )]
+    TooWide {
+        /// The journal.
+        journal: i64,
+        /// Its amount.
+        amount: u128,
+    },
+    /// The file could not be made.
+    #[error("the Parquet file could not be made: {0}")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
 }
 
 impl Books {

@@ -116,3 +116,52 @@ fn csv_quotes_what_has_commas_and_quotes() {
     // One comma stands in the quoted note.
     assert_eq!(first.split(',').count(), columns + 1);
 }
+
+/// Every column comes back as the CSV has it, but for the types.
+#[test]
+fn parquet_has_the_columns_of_the_csv_and_exact_amounts() {
+    use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use ::parquet::record::Field;
+
+    let largest = 10u128.pow(38) - 1;
+    let mut books = books(largest);
+    books.bookings[1].note = None;
+    books.bookings[1].contract = None;
+    let file = parquet(&books.bookings).unwrap();
+    let reader = SerializedFileReader::new(tokio_util::bytes::Bytes::from(file)).unwrap();
+    let rows: Vec<_> = reader
+        .get_row_iter(None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let text = csv(&books.bookings).replace("\"half, \"\"so to say\"\"\"", "half");
+    let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(rows.len(), lines.len());
+    let names: Vec<_> = CSV_HEADER.trim_end().split(',').collect();
+    for (row, line) in rows.iter().zip(&lines) {
+        assert_eq!(row.get_column_iter().count(), names.len());
+        for ((name, field), (column, cell)) in row.get_column_iter().zip(names.iter().zip(line)) {
+            assert_eq!(name, column);
+            let told = match field {
+                Field::Null => String::new(),
+                Field::Str(text) if name == "note" => text.split(',').next().unwrap().to_owned(),
+                Field::Str(text) => text.clone(),
+                Field::Int(number) => number.to_string(),
+                Field::Long(number) => number.to_string(),
+                Field::Date(days) => {
+                    assert_eq!(*days, 0, "eleven seconds after the beginning of time");
+                    (*cell).to_owned()
+                }
+                Field::Decimal(decimal) => {
+                    let bytes: [u8; 16] = decimal.data().try_into().unwrap();
+                    assert_eq!((decimal.precision(), decimal.scale()), (38, 0));
+                    i128::from_be_bytes(bytes).to_string()
+                }
+                other => panic!("{name} is {other}"),
+            };
+            assert_eq!(&told, cell, "{name}");
+        }
+    }
+    let error = parquet(&self::books(largest + 1).bookings).unwrap_err();
+    assert!(error.to_string().contains("journal 1"), "{error}");
+}
