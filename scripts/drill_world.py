@@ -199,6 +199,11 @@ class Liar(Quiet):
             if Liar.balance is not None:
                 account["balance"] = f"0x{Liar.balance:032x}"
             text = json.dumps(account).encode()
+        if self.path.startswith("/v2/info") and code == 200 and Liar.nonces_more:
+            # What a node says that is ahead of the mirror proves nothing; this one is a little behind.
+            info = json.loads(text)
+            info["stacks_tip_height"] = max(1, info["stacks_tip_height"] - 40)
+            text = json.dumps(info).encode()
         self.answer(code, text)
 
     def do_GET(self):

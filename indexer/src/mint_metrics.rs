@@ -43,7 +43,6 @@ impl MintMetrics {
     ///
     /// # Errors
     /// When two metrics share a name, which a test excludes.
-    #[expect(clippy::too_many_lines, reason = "one entry for each metric")]
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauge = |name: &str, help: &str| {
             let metric = IntGauge::new(name, help)?;
