@@ -63,7 +63,9 @@ pub async fn look(
     let policy = config.mint.policy(contract);
     let overview = look::overview(pool).await?;
     let mut checks = Checks::default();
-    on_config(config, &policy, &mut checks);
+    let mut lanes = overview.lanes.iter();
+    let elsewhere = lanes.find(|l| l.contract == contract && l.held);
+    on_config(config, &policy, elsewhere, &mut checks);
     let configured = on_key(config, contract, &mut checks).await;
     let lanes = || overview.lanes.iter().filter(|l| l.contract == contract);
     // The key that is given or configured; else the one that mints; else any that ever did.
@@ -104,9 +106,16 @@ pub async fn look(
     Ok(checks)
 }
 
-fn on_config(config: &Config, policy: &Policy, checks: &mut Checks) {
+fn on_config(config: &Config, policy: &Policy, elsewhere: Option<&LaneLook>, checks: &mut Checks) {
     if config.mint.key.is_some() {
         checks.add("configuration", true, "a key is configured");
+    } else if let Some(lane) = elsewhere {
+        // An operator's machine, or that of another role.
+        let says = format!(
+            "no key here, and none is needed: {} mints; its key, nodes and limits are looked at where it runs",
+            lane.holder
+        );
+        return checks.add("configuration", true, says);
     } else {
         let says = "no key: set mint.key_file, mint.key_env or mint.signer_url";
         checks.add("configuration", false, says);
