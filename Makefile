@@ -44,6 +44,10 @@ drill: setup ## Cause what each alert is for on a running daemon, and see it fir
 dashboards: ## Write dashboards/*.json anew (ARGS=--check compares only)
 	@scripts/dashboards $(ARGS)
 
+.PHONY: dashboards-schema
+dashboards-schema: ## Hold dashboards/*.json against Grafana's own schema (needs npm and a registry)
+	@scripts/dashboards-schema
+
 .PHONY: dashboards-preview
 dashboards-preview: setup ## Run every query of the dashboards on a running devnet, and draw what comes back
 	@scripts/dashboards-preview $(ARGS)

@@ -1,6 +1,9 @@
-//! Metrics of the mints: gauges of what the store says, read by the process with the role `minter`.
+//! Metrics of the mints: gauges of what the store says, read by the process with the role `minter`, but for who has a
+//! lane, which every process sees.
 
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::store::mint::look::Overview;
 
@@ -8,6 +11,8 @@ use crate::store::mint::look::Overview;
 const NONE: &str = "-";
 /// The value of what is not known.
 const UNKNOWN: i64 = -1;
+/// How a pass can end.
+const PASSES: [&str; 4] = ["done", "standby", "lost", "failed"];
 
 /// Metrics of the mints.
 #[derive(Debug)]
@@ -26,6 +31,11 @@ pub struct MintMetrics {
     foreign: IntGaugeVec,
     pauses: IntGaugeVec,
     untold: IntGauge,
+    answers: IntGaugeVec,
+    took: IntGaugeVec,
+    lane_held: IntGaugeVec,
+    passes: IntCounterVec,
+    last_pass: IntGauge,
 }
 
 impl MintMetrics {
@@ -47,6 +57,15 @@ impl MintMetrics {
             Ok::<_, prometheus::Error>(metric)
         };
         let of_lane = |name: &str, help: &str| gauges(name, help, &["sender"]);
+        let about = Opts::new(
+            "stxworx_mint_passes_total",
+            "Looks of this process at what is to be minted, by how they ended.",
+        );
+        let passes = IntCounterVec::new(about, &["outcome"])?;
+        registry.register(Box::new(passes.clone()))?;
+        for outcome in PASSES {
+            passes.with_label_values(&[outcome]);
+        }
         Ok(Self {
             mints: gauges(
                 "stxworx_mints",
@@ -98,7 +117,52 @@ impl MintMetrics {
                 "stxworx_mint_untold_lines",
                 "Lines about mints that nobody heard yet.",
             )?,
+            answers: gauges(
+                "stxworx_mint_answers_hour",
+                "What nodes answered to transactions within an hour.",
+                &["answer"],
+            )?,
+            took: gauges(
+                "stxworx_mint_confirmation_seconds",
+                "From a mint's nonce to its finality, of the mints of 24 hours; -1 for none.",
+                &["of"],
+            )?,
+            lane_held: of_lane(
+                "stxworx_mint_lane_held",
+                "1 while a process mints with the key.",
+            )?,
+            passes,
+            last_pass: gauge(
+                "stxworx_mint_last_pass_timestamp_seconds",
+                "When a pass of this process ended well, Unix seconds; 0 for never.",
+            )?,
         })
+    }
+
+    /// A pass that failed.
+    pub fn pass_failed(&self) {
+        self.passes.with_label_values(&["failed"]).inc();
+    }
+
+    /// A pass that ended well: with the lane, without it, or having lost it.
+    pub fn passed(&self, stands_by: bool, lost: bool) {
+        let outcome = match (stands_by, lost) {
+            (true, _) => "standby",
+            (_, true) => "lost",
+            _ => "done",
+        };
+        self.passes.with_label_values(&[outcome]).inc();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.last_pass
+            .set(now.map_or(0, |t| i64::try_from(t.as_secs()).unwrap_or(i64::MAX)));
+    }
+
+    /// Shows whose lane a process has.
+    pub fn held(&self, lanes: &[(String, bool)]) {
+        for (sender, held) in lanes {
+            let metric = self.lane_held.with_label_values(&[sender.as_str()]);
+            metric.set(i64::from(*held));
+        }
     }
 
     /// Shows how the mints stand; the budget is in micro-STX for 24 hours.
@@ -109,8 +173,19 @@ impl MintMetrics {
             metric.reset();
             metric.with_label_values(&[NONE, NONE]);
         }
-        self.oldest.reset();
-        self.oldest.with_label_values(&[NONE]);
+        for metric in [&self.oldest, &self.answers] {
+            metric.reset();
+            metric.with_label_values(&[NONE]);
+        }
+        for it in &overview.answers {
+            let metric = self.answers.with_label_values(&[it.answer.as_str()]);
+            metric.set(it.count);
+        }
+        let took = overview.took;
+        for (of, seconds) in [("half", took.half_s), ("longest", took.longest_s)] {
+            let metric = self.took.with_label_values(&[of]);
+            metric.set(seconds.unwrap_or(UNKNOWN));
+        }
         for it in &overview.states {
             let reason = it.reason.as_deref().unwrap_or(NONE);
             self.mints
@@ -152,7 +227,7 @@ fn wide(number: u128) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::mint::look::{LaneLook, StateCount};
+    use crate::store::mint::look::{AnswerCount, LaneLook, StateCount, Took};
     use crate::store::mint::pause::PauseRow;
 
     fn lane(balance: Option<&str>, spent: &str) -> LaneLook {
@@ -198,6 +273,14 @@ mod tests {
                 author: "ann".into(),
                 since_s: 1,
             }],
+            answers: vec![AnswerCount {
+                answer: "fee_too_low".into(),
+                count: 3,
+            }],
+            took: Took {
+                half_s: Some(40),
+                longest_s: Some(90),
+            },
         };
         metrics.stands(&overview, 20_000);
         let held = |reason: &str| metrics.mints.with_label_values(&["held", reason]).get();
@@ -213,11 +296,20 @@ mod tests {
                 .get(),
             1
         );
+        let answered = |metrics: &MintMetrics| {
+            let metric = metrics.answers.with_label_values(&["fee_too_low"]);
+            metric.get()
+        };
+        let longest = |metrics: &MintMetrics| metrics.took.with_label_values(&["longest"]).get();
+        assert_eq!((answered(&metrics), longest(&metrics)), (3, 90));
         overview.states.clear();
+        overview.answers.clear();
+        overview.took = Took::default();
         overview.pauses.clear();
         overview.lanes = vec![lane(None, "0")];
         metrics.stands(&overview, 20_000);
         assert_eq!(held("not_earned"), 0);
+        assert_eq!((answered(&metrics), longest(&metrics)), (0, -1));
         assert_eq!((of(&metrics.runway), of(&metrics.balance)), (-1, -1));
         assert_eq!(
             metrics
@@ -226,5 +318,21 @@ mod tests {
                 .get(),
             0
         );
+    }
+
+    #[test]
+    fn passes_are_told_apart_and_only_those_that_end_well_have_a_time() {
+        let metrics = MintMetrics::new(&Registry::new()).unwrap();
+        let passes = |outcome: &str| metrics.passes.with_label_values(&[outcome]).get();
+        metrics.pass_failed();
+        assert_eq!((passes("failed"), metrics.last_pass.get()), (1, 0));
+        metrics.passed(true, false);
+        metrics.passed(false, true);
+        metrics.passed(false, false);
+        assert_eq!(PASSES.map(passes), [1; 4]);
+        assert!(metrics.last_pass.get() > 1_000_000_000);
+        metrics.held(&[("ST1".into(), true), ("ST2".into(), false)]);
+        let held = |sender: &str| metrics.lane_held.with_label_values(&[sender]).get();
+        assert_eq!((held("ST1"), held("ST2")), (1, 0));
     }
 }

@@ -214,7 +214,9 @@ async fn run<P: Pull>(
     {
         return Err(CommandError::other(NoBackfill::OtherFollowSet));
     }
-    let landmark = store::sync::landmark(&shelf.pool, config.finality_burn_blocks)
+    let finality = super::finality::in_force(config, &shelf.pool).await;
+    let finality = finality.map_err(CommandError::other)?;
+    let landmark = store::sync::landmark(&shelf.pool, finality)
         .await
         .map_err(CommandError::other)?;
     check(source, shelf, order, &config.follow, landmark)

@@ -238,15 +238,27 @@ async fn run_on(pool: &Pool, args: &BreaksArgs) -> Result<Outcome, CommandError>
     let after = act(pool, &who.id, &who.by, &action)
         .await
         .map_err(CommandError::other)?;
-    let value = serde_json::to_value(&after).map_err(CommandError::other)?;
+    let mut value = serde_json::to_value(&after).map_err(CommandError::other)?;
     match output {
-        OutputFormat::Json => crate::cli::say!("{value:#}"),
+        OutputFormat::Json => {
+            value["id"] = json!(hex::encode(after.id.0));
+            crate::cli::say!("{value:#}");
+        }
         OutputFormat::Text => {
             let state = value["state"].as_str().unwrap_or_default();
-            crate::cli::say!("{} {} is {state}", after.id, after.rule);
+            let how = value["how"]["how"].as_str();
+            let how = how.map_or(String::new(), |how| format!(" ({how})"));
+            crate::cli::say!("{} {} is {state}{how}", after.id, after.rule);
         }
     }
     Ok(Outcome::Done)
+}
+
+/// A break as it is stored, by the identity that the other commands take.
+fn named(it: &StoredBreak) -> Value {
+    let mut body = it.body.clone();
+    body["id"] = json!(it.id);
+    body
 }
 
 async fn list(pool: &Pool, args: &ListArgs, output: OutputFormat) -> Result<Outcome, CommandError> {
@@ -263,7 +275,7 @@ async fn list(pool: &Pool, args: &ListArgs, output: OutputFormat) -> Result<Outc
         .map_err(CommandError::other)?;
     match output {
         OutputFormat::Json => {
-            let bodies: Vec<_> = found.iter().map(|it| &it.body).collect();
+            let bodies: Vec<_> = found.iter().map(named).collect();
             crate::cli::say!("{:#}", json!(bodies));
         }
         OutputFormat::Text => {
@@ -316,7 +328,7 @@ async fn show(pool: &Pool, id: &str, output: OutputFormat) -> Result<Outcome, Co
     match output {
         OutputFormat::Json => {
             let value =
-                json!({ "break": it.body, "evidence_hash": it.evidence_hash, "history": lines });
+                json!({ "break": named(&it), "evidence_hash": it.evidence_hash, "history": lines });
             crate::cli::say!("{value:#}");
         }
         OutputFormat::Text => crate::cli::say_text(&shown(&it, &lines)),

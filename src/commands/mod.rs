@@ -14,6 +14,7 @@ pub mod deployments;
 pub mod doctor;
 pub mod gaps;
 pub mod explain;
+mod finality;
 pub mod ledger;
 pub mod keys;
 pub mod migrate;

@@ -155,8 +155,8 @@ pub(super) async fn completeness(config: &Config, pool: &Pool) -> Result<Value, 
 
 /// From which depth on a block is final: as the process that writes the mirror counts, else as configured here.
 pub async fn finality(config: &Config, pool: &Pool) -> u32 {
-    let noted = store::lease::finality(pool).await.ok().flatten();
-    noted.unwrap_or(config.finality_burn_blocks)
+    let known = super::finality::in_force(config, pool).await;
+    known.unwrap_or(config.finality_burn_blocks)
 }
 
 /// The answer of a route; what it says where it refuses.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use stxworx_clarity::codec::{ContractId, NameError};
 use stxworx_indexer::source::http::FetchError;
 use stxworx_reconciler::mint::node::fees::FeePolicy;
 use stxworx_reconciler::mint::node::{NodeClient, NodeOptions};
@@ -42,12 +43,42 @@ pub enum MintPartsError {
         /// Why.
         source: std::io::Error,
     },
+    /// The treasury's name.
+    #[error("{treasury} names no contract to which a noop can be sent")]
+    Treasury {
+        /// It.
+        treasury: String,
+        /// Why.
+        source: NameError,
+    },
     /// No nodes.
     #[error("there is no node to send to; set mint.node_urls or node.rpc_url")]
     NoNode,
     /// A node.
     #[error("a node of mint.node_urls cannot be used")]
     Node(#[from] FetchError),
+}
+
+/// What the key may sign for a badges' contract.
+///
+/// # Errors
+/// When the treasury of the contract's address has no usable name.
+pub fn bounds(config: &Config, badges: ContractId) -> Result<Bounds, MintPartsError> {
+    let policy = config.mint.policy(&badges.to_string());
+    let name = policy.treasury.split_once('.').map_or("", |(_, name)| name);
+    let noop_to = badges
+        .issuer
+        .contract(name)
+        .map_err(|source| MintPartsError::Treasury {
+            treasury: policy.treasury.clone(),
+            source,
+        })?;
+    Ok(Bounds {
+        chain_id: config.network.id(),
+        badges,
+        noop_to,
+        fee_cap: policy.fee_cap,
+    })
 }
 
 /// Whoever has the key. Opening a file takes a third of a second and 128 MiB; a signer is asked whose key it has.

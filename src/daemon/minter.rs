@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stxworx_clarity::codec::{ContractId, NameError};
+use stxworx_clarity::codec::ContractId;
 use stxworx_clarity::events::badges::BadgesEvent;
 use stxworx_indexer::error_chain;
 use stxworx_indexer::pipeline::Candidate;
@@ -27,14 +27,6 @@ pub enum MinterError {
     /// The key, or the nodes.
     #[error(transparent)]
     Parts(#[from] MintPartsError),
-    /// The treasury's name.
-    #[error("{treasury} names no contract to which a noop can be sent")]
-    Treasury {
-        /// It.
-        treasury: String,
-        /// Why.
-        source: NameError,
-    },
 }
 
 struct Starting {
@@ -89,20 +81,7 @@ impl Starting {
         };
         let contract = badges.to_string();
         let policy = self.config.mint.policy(&contract);
-        let name = policy.treasury.split_once('.').map_or("", |(_, name)| name);
-        let noop_to = badges
-            .issuer
-            .contract(name)
-            .map_err(|source| MinterError::Treasury {
-                treasury: policy.treasury.clone(),
-                source,
-            })?;
-        let bounds = Bounds {
-            chain_id: self.config.network.id(),
-            badges,
-            noop_to,
-            fee_cap: policy.fee_cap,
-        };
+        let bounds = mint_parts::bounds(&self.config, badges)?;
         let signer = match key {
             Some(key) => AnySigner::Local(LocalSigner::new(key, bounds)),
             None => match self.signer(bounds).await? {

@@ -104,8 +104,13 @@ impl Watch {
             pause(rest, stop).await;
             if self.metrics.leader.get() == 1 && !stop.is_cancelled() {
                 let began = Instant::now();
-                self.prove().await;
-                rest = (began.elapsed() * PROVE_SHARE).max(PROVE_EVERY);
+                // Where blocks come all the time, something is often not booked yet: a moment later it is.
+                let least = if self.prove().await {
+                    PROVE_EVERY
+                } else {
+                    EVERY
+                };
+                rest = (began.elapsed() * PROVE_SHARE).max(least);
             }
         }
     }
@@ -127,6 +132,7 @@ impl Watch {
                 return;
             }
         }
+        self.lanes().await;
         let tips = &self.metrics.sources.tip;
         let told = ASKED.map(|source| tips.with_label_values(&[source]).get());
         let greatest = told.into_iter().fold(watch.greatest_decoded(), i64::max);
@@ -134,8 +140,21 @@ impl Watch {
         watch.lag_blocks.set((greatest - height).max(0));
     }
 
-    /// Proves the books against the mirror. While something is not booked, nothing need agree.
-    async fn prove(&self) {
+    /// Sees who mints. A minter that is gone says so to nobody; the other processes do.
+    async fn lanes(&self) {
+        let look = stxworx_indexer::store::mint::look::held(&self.pool);
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Ok(lanes)) => self.metrics.mints.held(&lanes),
+            Ok(Err(error)) => {
+                let error = stxworx_indexer::error_chain(&error).to_string();
+                tracing::debug!(error, "the database did not say who mints");
+            }
+            Err(_elapsed) => tracing::debug!("the database takes too long to say who mints"),
+        }
+    }
+
+    /// Proves the books against the mirror. While something is not booked, nothing need agree, and nothing is proved.
+    async fn prove(&self) -> bool {
         match proof::prove(&self.pool, None, None).await {
             Ok(proof) if proof.unbooked == 0 => {
                 let holders = proof.holders.iter().filter(|h| !h.agrees()).count();
@@ -149,11 +168,13 @@ impl Watch {
                         "the books differ from the chain; see `stxworx ledger verify`"
                     );
                 }
+                true
             }
-            Ok(_) => {}
+            Ok(_) => false,
             Err(error) => {
                 let error = stxworx_indexer::error_chain(&error).to_string();
                 tracing::warn!(error, "the books could not be proved; it is tried again");
+                true
             }
         }
     }

@@ -55,6 +55,7 @@ pub async fn run<K: Signer, N: Node>(
         let next = match &result {
             Ok(pass) => {
                 backoff.reset();
+                metrics.mints.passed(pass.standby.is_some(), pass.lost);
                 told.pass(pass);
                 if let Err(error) = note(&minter, &pool, pass, &metrics).await {
                     let error = error_chain(&*error).to_string();
@@ -67,6 +68,7 @@ pub async fn run<K: Signer, N: Node>(
                 }
             }
             Err(error) => {
+                metrics.mints.pass_failed();
                 told.failure(&error_chain(error).to_string());
                 backoff.next_delay()
             }

@@ -1,6 +1,7 @@
 //! `stxworx adopt`: a platform that ran before the mirror did. Looks at what is deployed and what is mirrored, says or does
 //! what is missing, and reports which rows of the platform link to the chain. The platform is read and never written.
 
+mod badges;
 mod plan;
 mod report;
 

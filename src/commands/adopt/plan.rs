@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use stxworx_indexer::source::http::{FetchError, Server};
 use stxworx_indexer::store::{self, Pool};
 
+use super::badges::{self, Badges};
 use super::{AdoptArgs, AskedSource, DeploymentArg};
 use crate::cli::CommandError;
 use crate::config::Config;
@@ -23,6 +24,8 @@ pub(super) struct Plan {
     pub not_followed: Vec<String>,
     /// Is there a mirror at all?
     pub has_tip: bool,
+    /// The badges of the newest deployment; none while there is no mirror.
+    pub badges: Option<Badges>,
     /// Who would be asked for what is missing.
     #[serde(skip)]
     pub source: Option<AskedSource>,
@@ -89,10 +92,18 @@ impl Plan {
             not_followed: not_followed(config, wanted),
             deployments,
             has_tip,
+            badges: None,
             source,
             steps: Vec::new(),
         };
         plan.steps = plan.steps(config);
+        if has_tip {
+            plan.badges = badges::badges(config, pool, wanted).await?;
+        }
+        if let Some(badges) = &plan.badges {
+            plan.steps
+                .extend(badges::steps(config, pool, badges).await?);
+        }
         Ok(plan)
     }
 

@@ -62,6 +62,9 @@ impl Adoption {
                 mirrored(it)
             );
         }
+        if let Some(badges) = &self.plan.badges {
+            let _ = writeln!(out, "{}", badges.says());
+        }
         if !self.plan.steps.is_empty() {
             out.push_str("to do (or this command with --yes):\n");
         }
@@ -122,6 +125,9 @@ impl Adoption {
                 it.from_height,
                 cell(&mirrored(it))
             );
+        }
+        if let Some(badges) = &self.plan.badges {
+            let _ = writeln!(out, "\n## Badges\n\n{}.", cell(&badges.says()));
         }
         if !self.plan.steps.is_empty() {
             out.push_str("\n## To do\n\n```\n");

@@ -5,6 +5,7 @@
 mod database;
 mod finding;
 mod host;
+mod mints;
 mod replication;
 mod settings;
 mod sources;
@@ -220,6 +221,7 @@ async fn ask(pool: &Pool, config: &Config, limit: Duration) -> Vec<Finding> {
         checks.push(start("mirror.kind", limit, work::mirror(p(), c())));
         checks.push(start("mirror.work", limit, work::work(p(), c())));
         checks.push(start("webhooks", limit, work::webhooks(p())));
+        checks.push(start("minter", limit, mints::mints(p(), c())));
     }
     for running in checks {
         findings.extend(running.end().await);

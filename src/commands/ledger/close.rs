@@ -10,6 +10,7 @@ use stxworx_reconciler::ledger::statement::Statement;
 
 use super::{LedgerError, node};
 use crate::cli::Outcome;
+use crate::commands::finality;
 use crate::config::Config;
 
 /// Options of `ledger close`.
@@ -80,7 +81,7 @@ pub(super) async fn close(
     let node = node(config, args.node.as_deref())?;
     let request = Request {
         until: height(pool, &args.until).await?,
-        finality: config.finality_burn_blocks,
+        finality: finality::in_force(config, pool).await?,
         with_suspense: args.with_suspense,
         node: node.as_ref(),
         signer: signer.as_ref(),

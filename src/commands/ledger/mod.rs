@@ -17,6 +17,7 @@ use stxworx_reconciler::ledger::keep;
 use stxworx_reconciler::ledger::proof::ProofError;
 
 use crate::cli::{CommandError, Outcome};
+use crate::commands::finality;
 use crate::config::Config;
 use crate::daemon::Database;
 use crate::post::OutputFormat;
@@ -149,7 +150,7 @@ async fn book(config: &Config, pool: &Pool, args: &BookArgs) -> Result<Outcome, 
         store::ledger::desk::look_again(pool).await?;
     }
     let rules = keep::Rules {
-        finality: config.finality_burn_blocks,
+        finality: finality::in_force(config, pool).await?,
         fee_payers: config.ledger_fee_payers.clone(),
     };
     let done = keep::catch_up(pool, rules, true).await?;

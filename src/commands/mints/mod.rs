@@ -1,6 +1,7 @@
 //! `stxworx mints`.
 
 mod act;
+pub(super) mod checks;
 mod doctor;
 mod report;
 mod show;
@@ -242,7 +243,7 @@ async fn run_on(pool: &Pool, config: &Config, args: &MintsArgs) -> Result<Outcom
 }
 
 /// The badges' contract: the configured one, else the only one that the mirror follows.
-async fn contract(pool: &Pool, config: &Config) -> Result<String, CommandError> {
+pub(super) async fn contract(pool: &Pool, config: &Config) -> Result<String, CommandError> {
     if let Some(contract) = &config.mint.badges {
         return Ok(contract.clone());
     }

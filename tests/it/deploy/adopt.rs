@@ -6,6 +6,7 @@ use std::process::Output;
 use serde_json::Value as Json;
 use stxworx::devnet::backend::{Backend as Erring, Persona, prepare};
 use stxworx::devnet::rpc::AUTH_TOKEN;
+use stxworx_clarity::market::Actor;
 
 use crate::devnet::history::History;
 use crate::devnet::node_source::Served;
@@ -21,6 +22,8 @@ struct Adopt<'a> {
     platform: &'a str,
     query: &'a str,
     node: Option<&'a str>,
+    /// Role whose key mints.
+    minter: Option<&'a str>,
 }
 
 fn logic(history: &History) -> String {
@@ -50,6 +53,12 @@ impl Adopt<'_> {
                 .env("STXWORX_NODE_RPC_URL", node)
                 .env("STXWORX_NODE_AUTH_TOKEN", AUTH_TOKEN);
         }
+        if let Some(role) = self.minter {
+            let secret = hex::encode(Actor::of(role).secret.secret_bytes());
+            command
+                .env("STXWORX_MINT_KEY_ENV", "ADOPTED_KEY")
+                .env("ADOPTED_KEY", secret);
+        }
         output(command).await
     }
 
@@ -77,6 +86,43 @@ fn counts(report: &Json) -> BTreeMap<String, u64> {
     all.filter(|(_, count)| *count > 0).collect()
 }
 
+/// Whoever has a badge keeps it; nobody may mint before the first mints are looked at and the key is authorised.
+async fn badges_are_counted_and_a_minter_is_told_what_it_lacks(
+    stage: &Stage,
+    adopt: &Adopt<'_>,
+    clean: &Json,
+) {
+    let history = &stage.served.history;
+    let model = history.model(&history.chain.tip().header.id);
+    let held = model.badges.badges.len();
+    assert!(held > 0, "nobody has a badge in this history");
+    let badges = &clean["badges"];
+    assert_eq!(
+        badges["held"].as_u64(),
+        u64::try_from(held).ok(),
+        "{badges}"
+    );
+    assert_eq!(
+        (&badges["minter"], &badges["began"]),
+        (&false.into(), &false.into())
+    );
+    let steps_of = async |role| {
+        let adopt = Adopt {
+            minter: Some(role),
+            ..*adopt
+        };
+        let (code, report) = adopt.json(history, &[]).await;
+        assert_eq!(code, Some(3), "{report:#}");
+        report["steps"].to_string()
+    };
+    let steps = steps_of("nobody").await;
+    assert!(steps.contains("mint.approve_first = 3"), "{steps}");
+    assert!(steps.contains("authorisation: no minter of"), "{steps}");
+    let steps = steps_of("minter").await;
+    assert!(!steps.contains("authorisation"), "{steps}");
+    assert!(steps.contains("nodes: none"), "{steps}");
+}
+
 /// All rows of the platform, for comparison: it must not change.
 async fn rows(db: &TestDb) -> Option<String> {
     db.text("select string_agg(p::text, E'\\n' order by p.id::text) from projects p")
@@ -92,12 +138,14 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
             platform: &stage.backend.db.url,
             query: &stage.settings.source.projects_query,
             node: None,
+            minter: None,
         };
         let (code, clean) = adopt.json(&stage.served.history, &[]).await;
         assert_eq!(code, Some(0), "{clean:#}");
         let all = clean["linked"]["rows"].as_u64().unwrap();
         assert!(all >= 12, "{all} projects are too few for this test");
         assert_eq!(counts(&clean), BTreeMap::from([("linked".to_owned(), all)]));
+        badges_are_counted_and_a_minter_is_told_what_it_lacks(&stage, &adopt, &clean).await;
 
         let db = &stage.backend.db;
         let ids = db
@@ -188,6 +236,7 @@ fn a_platform_that_errs_as_real_ones_do() {
             platform: &platform.url,
             query: "",
             node: None,
+            minter: None,
         };
         let (code, report) = adopt.json(&history, &[]).await;
         assert_eq!(code, Some(3), "{report:#}");
@@ -238,6 +287,7 @@ fn what_is_missing_is_said_and_with_yes_fetched() {
             platform: &platform.url,
             query: "",
             node: Some(&served.url),
+            minter: None,
         };
         let (code, plan) = adopt.json(&served.history, &[]).await;
         assert_eq!((code, &plan["linked"]), (Some(3), &Json::Null), "{plan:#}");

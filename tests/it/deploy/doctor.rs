@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::routing::get;
 use serde_json::{Value as Json, json};
 use stxworx::post::Order;
+use stxworx_clarity::market::Actor;
 use stxworx_indexer::store::doctor;
 
 use crate::support::app::{App, config};
@@ -99,6 +100,7 @@ fn a_good_database_has_one_fault_that_the_tests_give_it() {
         }
         has(&report, "mirror.writer", "warning", "nobody writes");
         has(&report, "source.node", "skipped", "node.rpc_url is empty");
+        has(&report, "minter", "skipped", "nobody mints");
         // Each finding that is not fine says why, and what to do; each page that it names is there.
         for finding in report["findings"].as_array().unwrap() {
             if finding["severity"] == "warning" || finding["severity"] == "fault" {
@@ -108,6 +110,41 @@ fn a_good_database_has_one_fault_that_the_tests_give_it() {
                 );
             }
         }
+        db.drop().await;
+    });
+}
+
+#[test]
+fn a_minter_is_examined_by_its_own_checks() {
+    run(async {
+        let db = filled(&[]).await;
+        let of = async |settings: &[(&str, &str)]| {
+            let mut all = vec![("DATABASE_URL", db.url.as_str())];
+            all.extend(settings);
+            said(&all, &[]).await.1
+        };
+        let key = ("STXWORX_MINT_KEY_FILE", "/nonexistent/minter.key");
+        let report = of(&[key]).await;
+        has(&report, "minter", "warning", "no badges' contract yet");
+        let badges = Actor::of("deployer").contract("freelance-badges");
+        let badges = badges.to_string();
+        let named = ("STXWORX_MINT_BADGES", badges.as_str());
+        let report = of(&[key, named]).await;
+        has(&report, "minter", "fault", "key file: ");
+        has(&report, "minter", "fault", "nodes: none");
+        let secret = hex::encode(Actor::of("minter").secret.secret_bytes());
+        let of_env = [
+            ("STXWORX_MINT_KEY_ENV", "EXAMINED_KEY"),
+            ("EXAMINED_KEY", secret.as_str()),
+            ("STXWORX_MINT_NODE_URLS", "http://127.0.0.1:1"),
+            named,
+        ];
+        let report = of(&of_env).await;
+        has(&report, "minter", "fault", "node: http://127.0.0.1:1");
+        assert!(
+            !report.to_string().contains(&secret),
+            "the key is in the report"
+        );
         db.drop().await;
     });
 }

@@ -34,7 +34,7 @@ impl Kept {
         let db = TestDb::new().await;
         let mut follow = served.history.follow();
         follow.principals.extend(principals.iter().cloned());
-        let engine = Engine::start_with(&db, follow);
+        let engine = Engine::start_final(&db, follow, FINALITY);
         let mut kept = Self { served, db, engine };
         kept.grow(steps).await;
         kept
@@ -52,13 +52,13 @@ impl Kept {
         keep::catch_up(&self.db.pool, FINALITY, true).await.unwrap()
     }
 
-    /// `stxworx ledger` with these arguments: exit code, output, errors.
+    /// `stxworx ledger` with these arguments: exit code, output, errors. Its configuration says nothing of finality: what
+    /// counts is what the process that writes noted.
     pub async fn ledger(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut all = vec!["ledger"];
         all.extend(arguments);
         let mut command = stxworx(&all);
         command.env("DATABASE_URL", &self.db.url);
-        command.env("STXWORX_CHAIN_FINALITY_BURN_BLOCKS", FINALITY.to_string());
         let done = output(command).await;
         (done.status.code().unwrap(), stdout(&done), stderr(&done))
     }

@@ -64,13 +64,18 @@ impl Engine {
     }
 
     pub fn start_with(db: &TestDb, follow: FollowSet) -> Self {
+        Self::start_final(db, follow, 6)
+    }
+
+    /// A block counts as final after so many Bitcoin blocks.
+    pub fn start_final(db: &TestDb, follow: FollowSet, finality_burn_blocks: u32) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let wake = Arc::new(Notify::new());
         let cancel = CancellationToken::new();
         let config = PipelineConfig {
             network: "devnet".into(),
             follow,
-            finality_burn_blocks: 6,
+            finality_burn_blocks,
         };
         let pool = store::pool(&db.url, Access::Write, 4).unwrap();
         // An engine that was killed lets go of nothing: the next one must not wait for long.

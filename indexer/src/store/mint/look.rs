@@ -341,6 +341,28 @@ pub struct Overview {
     pub untold: i64,
     /// Pauses that are in force.
     pub pauses: Vec<super::pause::PauseRow>,
+    /// What nodes answered to transactions within an hour, by answer; of the last 5,000 answers.
+    pub answers: Vec<AnswerCount>,
+    /// How long mints took.
+    pub took: Took,
+}
+
+/// How often nodes gave an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerCount {
+    /// The answer, in a word.
+    pub answer: String,
+    /// How often.
+    pub count: i64,
+}
+
+/// How long mints took from their nonce to finality: those of 24 hours, the last 200 at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Took {
+    /// Half of them took no longer, seconds; none where there are none.
+    pub half_s: Option<i64>,
+    /// None took longer, seconds.
+    pub longest_s: Option<i64>,
 }
 
 /// Looks at everything at once.
@@ -367,7 +389,49 @@ pub async fn overview(pool: &PgPool) -> Result<Overview, StoreError> {
         untold,
         lanes: lanes(pool).await?,
         pauses: super::pause::in_force(pool).await?,
+        answers: answers(pool).await?,
+        took: took(pool).await?,
     })
+}
+
+async fn answers(pool: &PgPool) -> Result<Vec<AnswerCount>, StoreError> {
+    sqlx::query_as!(
+        AnswerCount,
+        r#"select answer, count(*) as "count!"
+           from (select answer, at from tx_send order by id desc limit 5000) s
+           where at > clock_timestamp() - interval '1 hour' group by answer order by answer"#
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("count what nodes answered"))
+}
+
+async fn took(pool: &PgPool) -> Result<Took, StoreError> {
+    sqlx::query_as!(
+        Took,
+        r#"select (percentile_disc(0.5) within group (order by seconds))::bigint as half_s, max(seconds)::bigint as longest_s
+           from (select extract(epoch from e.at - s.reserved_at) as seconds
+                 from (select intent_id, kind, at from mint_effect order by id desc limit 200) e
+                 join nonce_slot s on s.intent_id = e.intent_id and s.minted
+                 where e.kind = 'minted' and e.at > clock_timestamp() - interval '24 hours') d"#
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(StoreError::db("see how long mints took"))
+}
+
+/// Who mints: each key, and whether a process has its lane now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn held(pool: &PgPool) -> Result<Vec<(String, bool)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select sender, expires_at > clock_timestamp() as "held!" from mint_lane order by sender"#
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(StoreError::db("see who mints"))?;
+    Ok(rows.into_iter().map(|r| (r.sender, r.held)).collect())
 }
 
 /// The lanes.
@@ -397,4 +461,21 @@ pub async fn lanes(pool: &PgPool) -> Result<Vec<LaneLook>, StoreError> {
     .fetch_all(pool)
     .await
     .map_err(StoreError::db("look at the lanes"))
+}
+
+/// How many badges of a contract somebody has, on the canonical chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn badges_held(pool: &PgPool, contract: &str) -> Result<i64, StoreError> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "n!"
+           from projection_current k join projection_version v on v.id = k.version_id
+           where k.projection = (select id from projection where name = 'badges')
+             and split_part(k.entity, '/', 1) = $1 and v.state ->> 'owner' is not null"#,
+        contract
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(StoreError::db("count badges"))
 }
