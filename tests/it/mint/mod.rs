@@ -5,3 +5,5 @@ mod guards;
 #[cfg(feature = "devnet")]
 mod live;
 mod store;
+#[cfg(feature = "devnet")]
+mod told;
