@@ -1,5 +1,6 @@
 //! Badges that the service mints itself: once each, whatever happens.
 
+mod attest;
 mod faces;
 mod guards;
 #[cfg(feature = "devnet")]
