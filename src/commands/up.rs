@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::summary::Summary;
 #[cfg(feature = "devnet")]
 use super::up_devnet::{
-    beyond_forks, ended, platform_beside, same_chain, start_backend, start_devnet, with_minter,
+    beyond_forks, ended, paying, platform_beside, same_chain, start_backend, start_devnet,
+    with_minter,
 };
 use crate::cli::{CommandError, Outcome, UpArgs};
 use crate::config::Config;
@@ -45,7 +46,7 @@ pub async fn up(
     }
     #[cfg(feature = "devnet")]
     let config = &if with_devnet {
-        beyond_forks(config, &dials)
+        beyond_forks(&paying(config, &dials), &dials)
     } else {
         config.clone()
     };

@@ -223,6 +223,17 @@ pub(super) fn with_minter(config: &Config, no_mints: bool, dials: Dials) -> Dial
     }
 }
 
+/// The books show what the minter pays for its transactions, beside what is configured.
+pub(super) fn paying(config: &Config, dials: &Dials) -> Config {
+    let mut config = config.clone();
+    let minter = Actor::of("minter").principal().to_string();
+    let mints = dials.minter_apart && config.database_url.is_none();
+    if mints && !config.ledger_fee_payers.contains(&minter) {
+        config.ledger_fee_payers.push(minter);
+    }
+    config
+}
+
 /// Mints what the devnet's people earn, with the key that its signers made a minter.
 ///
 /// What is final for the mirror is beyond every fork, those over the long silence of the beginning as well, in which
@@ -318,5 +329,35 @@ impl Beside {
             Value::Buffer(head) => Some((cursor.get("seq")?.as_u128()?, head.clone())),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn the_books_show_the_fees_of_a_minter_that_is_started() {
+        let config = Config::load(&Sources {
+            file: None,
+            env: &|_| None,
+            flags: Vec::new(),
+        })
+        .unwrap();
+        let payers = |config: &Config, no_mints| {
+            let dials = with_minter(config, no_mints, Dials::default());
+            paying(config, &dials).ledger_fee_payers
+        };
+        let minter = Actor::of("minter").principal().to_string();
+        assert_eq!(payers(&config, false), [minter.as_str()]);
+        assert_eq!(payers(&config, true), [""; 0]);
+        let named = paying(&config, &with_minter(&config, false, Dials::default()));
+        assert_eq!(payers(&named, false), [minter.as_str()], "once");
+        let elsewhere = Config {
+            database_url: Some("postgres://u@127.0.0.1/d".to_owned()),
+            ..config
+        };
+        assert_eq!(payers(&elsewhere, false), [""; 0]);
     }
 }

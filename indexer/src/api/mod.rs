@@ -61,7 +61,7 @@ use utoipa_axum::router::OpenApiRouter;
     ),
     modifiers(&Schemes),
     components(schemas(
-        Problem, ErrorCode, params::Direction, stream::frame::Hello, stream::frame::CutFrame,
+        Problem, ErrorCode, params::Direction, stream::frame::Hello, stream::frame::CutFrame, stream::mints::MintMessage,
     ))
 )]
 struct Document;

@@ -12,6 +12,7 @@ pub mod types;
 pub mod policy;
 pub mod ports;
 pub mod eligibility;
+pub mod attest;
 pub mod plan;
 pub mod exec;
 pub mod tx;

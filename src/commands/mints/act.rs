@@ -3,6 +3,7 @@
 use serde_json::json;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::mint::act::{self, Acted, Wish};
+use stxworx_indexer::store::mint::look;
 use stxworx_indexer::store::mint::pause as pauses;
 
 use super::{AcceptArgs, ActArgs, PauseArgs, ResumeArgs};
@@ -25,6 +26,16 @@ fn of((scope, subject): (&str, &str)) -> String {
     }
 }
 
+/// Did a key ever mint there? A pause of what nobody does is no mistake, but may be one of its author's.
+async fn is_known(pool: &Pool, (scope, subject): (&str, &str)) -> Result<bool, CommandError> {
+    let overview = look::overview(pool).await.map_err(CommandError::other)?;
+    Ok(match scope {
+        "global" => true,
+        "contract" => overview.lanes.iter().any(|lane| lane.contract == subject),
+        _ => overview.lanes.iter().any(|lane| lane.sender == subject),
+    })
+}
+
 pub(super) async fn pause(
     pool: &Pool,
     args: &PauseArgs,
@@ -35,14 +46,20 @@ pub(super) async fn pause(
     let new = pauses::pause(pool, scope, "manual", &args.note, &args.by)
         .await
         .map_err(CommandError::other)?;
+    let known = is_known(pool, scope).await?;
     match output {
         OutputFormat::Json => crate::cli::say!(
             "{:#}",
-            json!({ "scope": scope.0, "subject": scope.1, "paused": true, "was_paused": !new })
+            json!({ "scope": scope.0, "subject": scope.1, "paused": true, "was_paused": !new, "known": known })
         ),
         OutputFormat::Text => {
             let already = if new { "" } else { " already" };
-            crate::cli::say!("{} are paused{already}", of(scope));
+            let nobody = if known {
+                ""
+            } else {
+                "; nothing was minted there until now: see `mints doctor` for what is"
+            };
+            crate::cli::say!("{} are paused{already}{nobody}", of(scope));
         }
     }
     Ok(Outcome::Done)

@@ -12,7 +12,7 @@ use crate::post::OutputFormat;
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Address of the key, if it never minted here.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
     pub sender: Option<String>,
 }
 

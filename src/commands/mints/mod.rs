@@ -1,12 +1,14 @@
 //! `stxworx mints`.
 
 mod act;
+mod attestations;
 pub(super) mod checks;
 mod doctor;
 mod report;
 mod show;
 
 use clap::{Args, Subcommand};
+use stxworx_clarity::codec::Principal;
 use stxworx_clarity::events::badges::BadgesEvent;
 use stxworx_indexer::store::mint::act::Wish;
 use stxworx_indexer::store::read::{Snapshot, market};
@@ -44,6 +46,9 @@ pub enum MintsWhat {
     },
     /// Say who would get which badge, and why not; changes nothing.
     Report(report::ReportArgs),
+    /// Propose whom an attestor should attest: the platform calls them verified, and badges wait for that alone. Prints the
+    /// calls to sign; signs and changes nothing.
+    Attestations(attestations::AttestationsArgs),
     /// Stop reserving and signing: everything, a contract or a key. What is signed already may be sent again.
     Pause(PauseArgs),
     /// Lift a pause.
@@ -82,14 +87,40 @@ pub struct ListArgs {
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub reason: Option<Reason>,
     /// For this user.
-    #[arg(long, value_name = "PRINCIPAL")]
+    #[arg(long, value_name = "PRINCIPAL", value_parser = principal)]
     pub recipient: Option<String>,
     /// Of this kind.
     #[arg(long, value_name = "NUMBER")]
     pub kind: Option<u64>,
     /// At most so many.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
+}
+
+/// A principal as the mirror writes it: another spelling would find nothing, and pause nothing.
+fn principal(text: &str) -> Result<String, String> {
+    let known = text
+        .parse::<Principal>()
+        .map_err(|error| error.to_string())?;
+    if known.to_string() == text {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write it as {known}"))
+    }
+}
+
+fn contract_id(text: &str) -> Result<String, String> {
+    match principal(text)?.parse() {
+        Ok(Principal::Contract(_)) => Ok(text.to_owned()),
+        _ => Err("it is no contract: ADDRESS.NAME is".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    match principal(text)?.parse() {
+        Ok(Principal::Standard(_)) => Ok(text.to_owned()),
+        _ => Err("it is no address of a key".to_owned()),
+    }
 }
 
 fn state(text: &str) -> Result<IntentState, String> {
@@ -111,10 +142,10 @@ fn reason(text: &str) -> Result<Reason, String> {
 #[group(multiple = false)]
 pub struct ScopeArgs {
     /// The mints at this contract.
-    #[arg(long, value_name = "CONTRACT")]
+    #[arg(long, value_name = "CONTRACT", value_parser = contract_id)]
     pub contract: Option<String>,
     /// The mints of this key's address.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub lane: Option<String>,
 }
 
@@ -180,7 +211,7 @@ pub struct ActArgs {
 #[derive(Debug, Args)]
 pub struct AcceptArgs {
     /// Address of the key.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub lane: String,
     /// The nonce: the lane's next one, or one in flight of which nothing is in a block.
     #[arg(long, value_name = "NUMBER")]
@@ -230,6 +261,9 @@ async fn run_on(pool: &Pool, config: &Config, args: &MintsArgs) -> Result<Outcom
         MintsWhat::List(list) => show::list(pool, list, output).await,
         MintsWhat::Show { id } => show::show(pool, *id, output).await,
         MintsWhat::Report(report) => report::report(pool, config, report, output).await,
+        MintsWhat::Attestations(args) => {
+            attestations::attestations(pool, config, args, output).await
+        }
         MintsWhat::Pause(pause) => act::pause(pool, pause, output).await,
         MintsWhat::Resume(resume) => act::resume(pool, resume, output).await,
         MintsWhat::Approve(act) => act::act(pool, act, Wish::Approve, output).await,

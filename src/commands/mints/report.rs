@@ -6,12 +6,14 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 use stxworx_indexer::store::Pool;
+use stxworx_reconciler::mint::attest::{self, Proposal};
 use stxworx_reconciler::mint::eligibility::{self, Missing, ReportLine, Standing};
 use stxworx_reconciler::mint::policy::Policy;
 use stxworx_reconciler::mint::ports::{Mirror as _, Store as _};
 use stxworx_reconciler::mint::postgres::{PgMirror, PgStore};
 use stxworx_reconciler::mint::types::{LaneId, Tip, Wanted};
 
+use super::attestations;
 use crate::cli::{CommandError, Outcome};
 use crate::config::Config;
 use crate::post::OutputFormat;
@@ -20,7 +22,7 @@ use crate::post::OutputFormat;
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// Only this user.
-    #[arg(long, value_name = "PRINCIPAL")]
+    #[arg(long, value_name = "PRINCIPAL", value_parser = super::principal)]
     pub user: Option<String>,
     /// Whoever lacks something, too, and who has it; without this, only who would get one or has one on its way.
     #[arg(long)]
@@ -41,18 +43,55 @@ pub(super) async fn report(
     let contract = super::contract(pool, config).await?;
     let policy = config.mint.policy(&contract);
     let gathered = gather(pool, config, &contract, &policy, args).await?;
+    let proposed = proposed(pool, config, &contract, args).await;
     match output {
         OutputFormat::Json => {
             let tip = gathered.tip.map(|tip| json!(tip));
-            let value = json!({ "contract": contract, "tip": tip, "lines": gathered.lines, "cut": gathered.cut });
+            let value = json!({
+                "contract": contract, "tip": tip, "lines": gathered.lines, "cut": gathered.cut,
+                "attestations": { "waiting": gathered.waiting, "proposed": proposed.as_ref().ok() },
+            });
             crate::cli::say!("{value:#}");
         }
-        OutputFormat::Text => crate::cli::say_text(&text(&contract, &gathered)),
+        OutputFormat::Text => {
+            let attestations = about_attestations(gathered.waiting, &proposed);
+            crate::cli::say_text(&(text(&contract, &gathered) + &attestations));
+        }
     }
     Ok(Outcome::Done)
 }
 
+/// How many the platform proposes for an attestation, among those who wait for nothing else; or why that is not known.
+async fn proposed(
+    pool: &Pool,
+    config: &Config,
+    contract: &str,
+    args: &ReportArgs,
+) -> Result<usize, String> {
+    let Some(platform) = &config.platform else {
+        return Err("no platform is configured that would propose whom to attest".to_owned());
+    };
+    let source = &platform.settings.source;
+    // How long an attestation would hold makes no difference here.
+    let found = attestations::find(pool, config, source, contract, 1).await;
+    let found = found.map_err(|error| stxworx_indexer::error_chain(&error).to_string())?;
+    let counts = |p: &&Proposal| p.user.is_some() && (args.user.is_none() || args.user == p.user);
+    Ok(found.proposals.iter().filter(counts).count())
+}
+
+fn about_attestations(waiting: u64, proposed: &Result<usize, String>) -> String {
+    let waits = format!("{waiting} badges wait for the attestation of an X account alone");
+    match proposed {
+        Ok(count) => format!(
+            "{waits}; the platform calls {count} of their users verified: see `mints attestations`\n"
+        ),
+        Err(why) => format!("{waits}; {why}\n"),
+    }
+}
+
 struct Gathered {
+    /// Badges of which a user lacks the attestation and nothing else.
+    waiting: u64,
     tip: Option<Tip>,
     lines: Vec<ReportLine>,
     cut: bool,
@@ -68,6 +107,7 @@ async fn gather(
     let mirror = PgMirror::new(pool.clone(), config.finality_burn_blocks);
     let store = PgStore::new(pool.clone(), config.finality_burn_blocks, policy.fee_cap);
     let mut gathered = Gathered {
+        waiting: 0,
         tip: None,
         lines: Vec::new(),
         cut: false,
@@ -90,6 +130,11 @@ async fn gather(
             .await
             .map_err(CommandError::other)?;
         let lines = eligibility::report(&view.people, &view.kinds, &view.tip, &known, policy);
+        let alone = |person| attest::waits(person, &view.kinds, &view.tip, &known).len();
+        let waiting: usize = view.people.iter().map(alone).sum();
+        gathered.waiting = gathered
+            .waiting
+            .saturating_add(u64::try_from(waiting).unwrap_or(u64::MAX));
         let wanted = lines
             .into_iter()
             .filter(|l| args.all || matters(&l.standing));

@@ -244,11 +244,12 @@ async fn write_user(
     .await
     .map_err(failed("write a user"))?;
     sqlx::query(
-        "insert into x_integrations (user_id, verified) values ($1::uuid, $2)
+        "insert into x_integrations (user_id, verified, handle) values ($1::uuid, $2, $3)
          on conflict (user_id) do update set verified = excluded.verified",
     )
     .bind(&id)
     .bind(verified)
+    .bind(rows::handle_of(&state.user))
     .execute(tx)
     .await
     .map_err(failed("write an X account"))?;

@@ -214,6 +214,12 @@ pub fn of_badge(seed: u64, badge: &BadgeState) -> Vec<BadgeRow> {
     }
 }
 
+/// The X account that a user says is theirs: no two users have one.
+pub fn handle_of(user: &str) -> String {
+    let end: String = user.chars().rev().take(12).collect();
+    format!("x_{}", end.to_lowercase())
+}
+
 /// Earned, completed, X verified. Every fourth sum has all assets in one, as if they were of one kind.
 pub fn of_user(seed: u64, state: &ProfileState, burn_height: u32) -> (String, u64, bool) {
     let bytes: u64 = state.user.bytes().map(u64::from).sum();

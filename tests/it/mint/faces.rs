@@ -9,7 +9,7 @@ use crate::support::run;
 use crate::tools::{stderr, stdout, stxworx_on};
 
 /// A mirror of a marketplace with some mints at its badges' contract: 1 eligible, 2 held, 3 in review.
-async fn prepared() -> (TestDb, String) {
+pub async fn prepared() -> (TestDb, String) {
     let mut history = History::new(72, 50);
     let db = TestDb::new().await;
     let engine = Engine::start_with(&db, history.follow());
@@ -180,6 +180,78 @@ fn the_report_and_the_doctor_say_what_is_and_what_is_missing() {
         );
         let (code, _, err) = mints(&db, &["resume", "--by", "ann", "--yes"]).await;
         assert!(code == Some(2) && err.contains("not paused"), "{err}");
+        db.drop().await;
+    });
+}
+
+#[test]
+fn what_nobody_can_have_meant_is_refused_with_the_reason() {
+    run(async {
+        let (db, user) = prepared().await;
+        let contract = db
+            .text("select contract from mint_award limit 1")
+            .await
+            .unwrap();
+        let lower = user.to_lowercase();
+        for (args, words) in [
+            (&["report", "--user", "nobody"][..], "nobody"),
+            (&["report", "--user", &lower], "write it as"),
+            (&["list", "--recipient", "nobody"], "nobody"),
+            (&["list", "--limit", "0"], "0 is not in"),
+            (&["list", "--kind", "-1"], "-1"),
+            (
+                &["list", "--kind", "18446744073709551616"],
+                "number too large",
+            ),
+            (&["list", "--reason", "bad luck"], "it is one of"),
+            (&["show", "0"], "there is no mint 0"),
+            (&["show", "x"], "invalid digit"),
+            (
+                &["pause", "--by", "ann", "--contract", "freelance-badges"],
+                "freelance-badges",
+            ),
+            (
+                &["pause", "--by", "ann", "--contract", &user],
+                "it is no contract",
+            ),
+            (
+                &["pause", "--by", "ann", "--lane", &contract],
+                "no address of a key",
+            ),
+            (
+                &[
+                    "pause",
+                    "--by",
+                    "ann",
+                    "--lane",
+                    &user,
+                    "--contract",
+                    &contract,
+                ],
+                "cannot be used with",
+            ),
+            (
+                &["accept", "--by", "ann", "--lane", &user, "--nonce", "-1"],
+                "-1",
+            ),
+            (
+                &["accept", "--by", "ann", "--lane", &user, "--nonce", "7"],
+                "neither the next nonce",
+            ),
+            (&["doctor", "--sender", "nobody"], "nobody"),
+            (&["attestations"], "set platform.url"),
+            (&["attestations", "--for-blocks", "0"], "0 is not in"),
+        ] {
+            let (code, out, err) = mints(&db, args).await;
+            assert!(
+                code == Some(2) && err.contains(words),
+                "{args:?}: {code:?} {out} {err}"
+            );
+        }
+        assert_eq!(db.number("select count(*) from mint_pause").await, 0);
+        // Nobody mints with that key: it is said, and paused all the same.
+        let (_, out, _) = mints(&db, &["pause", "--by", "ann", "--lane", &user]).await;
+        assert!(out.contains("nothing was minted there until now"), "{out}");
         db.drop().await;
     });
 }

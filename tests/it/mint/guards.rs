@@ -26,10 +26,34 @@ const DOUBLED: &[(&str, &str)] = &[
     ("mint_event_pkey", "event_by_intent_only lets no row in"),
     ("event_intent", "event_by_intent_only lets no row in"),
     ("event_who", "the intent's trigger names somebody"),
+    (
+        "event_is_told",
+        "refuses nothing; a test of messages misses it",
+    ),
+    (
+        "retraction_is_told",
+        "refuses nothing; a test of messages misses it",
+    ),
+    (
+        "pause_is_told",
+        "refuses nothing; a test of messages misses it",
+    ),
+    (
+        "message_wakes",
+        "refuses nothing; what it wakes looks by itself",
+    ),
+    (
+        "mint_message_pkey",
+        "message_by_trigger_only lets no row in",
+    ),
+    ("message_tag", "message_by_trigger_only lets no row in"),
+    ("message_kind", "message_by_trigger_only lets no row in"),
+    ("message_intent", "message_by_trigger_only lets no row in"),
+    ("message_subject", "message_by_trigger_only lets no row in"),
 ];
 
 const TABLES: &str = "('mint_award', 'mint_intent', 'mint_lane', 'nonce_slot', 'tx_attempt', 'tx_send', 'mint_effect', \
-                      'mint_line', 'mint_pause', 'mint_approval', 'mint_event')";
+                      'mint_line', 'mint_pause', 'mint_approval', 'mint_event', 'mint_message')";
 
 const CONTRACT: &str = "ST2.freelance-badges";
 
@@ -697,6 +721,13 @@ fn of_people() -> Vec<(&'static str, String)> {
         ("change history", "update mint_event set who = 'bob'".into()),
         ("delete history", "delete from mint_event".into()),
         ("truncate history", "truncate mint_event".into()),
+        (
+            "make a message up",
+            "insert into mint_message (kind, body) values ('paused', '{}')".into(),
+        ),
+        ("change a message", "update mint_message set body = '{}'".into()),
+        ("delete a message", "delete from mint_message".into()),
+        ("truncate the messages", "truncate mint_message".into()),
     ]
 }
 
@@ -806,6 +837,9 @@ fn the_role_that_mints_cannot_get_round_the_guards() {
             "delete from mint_event",
             "insert into mint_event (intent_id, who, to_state, note) values (1, 'x', 'dead', '')",
             "update mint_pause set note = 'x'",
+            "insert into mint_message (kind, body) values ('paused', '{}')",
+            "delete from mint_message",
+            "select mint_message_of('minted', 1, null, 'final_ok', null)",
             "alter table nonce_slot disable trigger all",
             "set session_replication_role = replica",
         ] {

@@ -23,7 +23,7 @@ const KILLS: u32 = 20;
 /// Mints of ours that must be final in the end, at least.
 const MINTS: i64 = 8;
 
-fn indexer() -> Config {
+pub fn indexer() -> Config {
     let deployer = Actor::of("deployer");
     let names = ["data", "logic", "badges", "security"];
     let followed = names.map(|n| deployer.contract(&format!("freelance-{n}")).to_string());
@@ -36,7 +36,7 @@ fn indexer() -> Config {
 }
 
 /// A minter that knows nothing but the database and the node. Its limits are those of a devnet, whose days are short.
-fn minter(db: &TestDb, node: &str) -> Command {
+pub fn minter(db: &TestDb, node: &str) -> Command {
     let secret = Actor::of("minter").secret.secret_bytes();
     let mut command = stxworx(&["run", "--roles", "minter"]);
     let settings = [
@@ -60,7 +60,11 @@ fn minter(db: &TestDb, node: &str) -> Command {
     command
 }
 
-async fn devnet(app: &App, cancel: &CancellationToken, producing: &CancellationToken) -> Devnet {
+pub async fn devnet(
+    app: &App,
+    cancel: &CancellationToken,
+    producing: &CancellationToken,
+) -> Devnet {
     let dials = Dials {
         seed: 4,
         block_interval: Duration::from_millis(25),
@@ -89,12 +93,12 @@ async fn devnet(app: &App, cancel: &CancellationToken, producing: &CancellationT
 }
 
 /// Mints that stand and were made here.
-async fn minted(db: &TestDb) -> i64 {
+pub async fn minted(db: &TestDb) -> i64 {
     db.number("select count(*) from mint_effect where kind = 'minted' and taken_back_at is null")
         .await
 }
 
-async fn story(db: &TestDb) -> String {
+pub async fn story(db: &TestDb) -> String {
     let text = db
         .text(
             "select coalesce(string_agg(state || coalesce(' ' || reason, '') || ' ' || count, ', '), '') from (

@@ -1,7 +1,10 @@
 //! Badges that the service mints itself: once each, whatever happens.
 
+mod attest;
 mod faces;
 mod guards;
 #[cfg(feature = "devnet")]
 mod live;
 mod store;
+#[cfg(feature = "devnet")]
+mod told;

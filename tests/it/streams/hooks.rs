@@ -57,6 +57,8 @@ struct Taken {
     failed: usize,
     resets: usize,
     tests: usize,
+    /// Messages about mints.
+    mints: Vec<Json>,
     /// Letters that the newest of several secrets signed.
     by_new: usize,
     /// Every answer is this, if it is set.
@@ -104,6 +106,11 @@ impl Receiver {
 
     pub fn always(&self, status: Option<u16>) {
         self.taken.lock().unwrap().always = status;
+    }
+
+    /// Messages about mints, in the order in which they came first.
+    pub fn mints(&self) -> Vec<Json> {
+        self.taken.lock().unwrap().mints.clone()
     }
 
     pub fn top(&self) -> Option<String> {
@@ -221,6 +228,7 @@ impl Taken {
                 self.resets += 1;
             }
             "test" => self.tests += 1,
+            "mint" => self.mints.push(json["data"].clone()),
             other => panic!("{other}"),
         }
     }

@@ -234,8 +234,10 @@ fn who_takes_frames_too_slowly_is_cut_and_holds_nobody_up() {
             wanted: Wanted {
                 filter: Filter::default(),
                 depth: 0,
+                is_operator: false,
             },
             standing,
+            mints: None,
             transport: Transport::Sse,
             place: streams.admit().unwrap(),
         };
@@ -357,8 +359,10 @@ fn hanging_up_and_being_cut_loses_and_doubles_nothing() {
                     wanted: Wanted {
                         filter: Filter::default(),
                         depth: 0,
+                        is_operator: false,
                     },
                     standing,
+                    mints: None,
                     transport: Transport::Ws,
                     place: streams.admit().unwrap(),
                 };

@@ -208,7 +208,8 @@ impl From<SignedRow> for MintTransaction {
 /// Whoever asks; nobody need be known.
 pub(super) type MaybeCaller = Option<Extension<Caller>>;
 
-fn is_operator(caller: &MaybeCaller) -> bool {
+/// Is it somebody who runs the service?
+pub(super) fn is_operator(caller: &MaybeCaller) -> bool {
     caller.as_ref().is_some_and(|c| c.0.role >= Role::Operator)
 }
 

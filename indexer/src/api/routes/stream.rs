@@ -17,15 +17,19 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
+use super::mints::{MaybeCaller, is_operator};
 use crate::api::error::{ApiError, ErrorCode, Problem, Problems};
 use crate::api::params::Params;
 use crate::api::state::ApiState;
+use crate::api::stream::Streams;
+use crate::api::stream::bookmark::{Bookmark, MintPlace};
 use crate::api::stream::filter::{FILTER, Filter, FilterParams};
 use crate::api::stream::follow::{Follower, Out};
-use crate::api::stream::frame::{CutFrame, Frame, Hello, json, sse};
+use crate::api::stream::frame::{CutFrame, Frame, FrameBlock, Hello, json, sse};
 use crate::api::stream::metrics::Transport;
+use crate::api::stream::mints;
 use crate::api::stream::position::Position;
-use crate::api::stream::source::{SourceError, Wanted, depth_of};
+use crate::api::stream::source::{SourceError, Standing, Wanted, depth_of};
 
 /// How long a client waits before it connects again.
 const RETRY_MS: u64 = 2_000;
@@ -65,7 +69,7 @@ async fn begin(
     state: &ApiState,
     params: &Params,
     headers: &HeaderMap,
-    transport: Transport,
+    (transport, is_operator): (Transport, bool),
 ) -> Result<(Follower, Hello), ApiError> {
     params.allow(&[FILTER, &["min_finality", "after"]])?;
     let streams = &state.streams;
@@ -75,14 +79,18 @@ async fn begin(
         ApiError::parameter("min_finality", name, expected)
     })?;
     let filter = Filter::from_params(params)?;
+    if filter.wants_pauses() && !is_operator {
+        let detail = "`paused` and `resumed` are told to operators alone";
+        return Err(ApiError::new(ErrorCode::Forbidden, detail));
+    }
     let after = match headers.get(LAST_EVENT_ID).map(HeaderValue::to_str) {
         Some(Ok("")) | None => params.get("after"),
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Err(ApiError::parameter("after", "", "text")),
     };
-    let position = after
+    let given = after
         .map(|text| {
-            text.parse::<Position>().map_err(|_| {
+            text.parse::<Bookmark>().map_err(|_| {
                 ApiError::parameter("after", text, "0, or a position as a frame has it")
             })
         })
@@ -94,14 +102,14 @@ async fn begin(
             "every place among the stream's followers is taken; try again",
         ));
     };
-    let source = streams.source(depth);
-    let position = match position {
-        Some(position) => position,
-        None => source.newest().await?.position,
+    let mints = mint_place(streams, &filter, given).await?;
+    let (standing, as_of) = chain_place(streams, &filter, depth, given).await?;
+    let bookmark = Bookmark {
+        chain: standing.position,
+        mints,
     };
-    let (standing, as_of) = source.resume(position).await.map_err(gone)?;
     let hello = Hello {
-        position: position.to_string(),
+        position: bookmark.to_string(),
         as_of,
         min_finality: name.to_owned(),
         heartbeat_s: streams.settings.heartbeat.as_secs(),
@@ -109,12 +117,57 @@ async fn begin(
     };
     let follower = Follower {
         streams: std::sync::Arc::clone(streams),
-        wanted: Wanted { filter, depth },
+        wanted: Wanted {
+            filter,
+            depth,
+            is_operator,
+        },
         standing,
+        mints,
         transport,
         place,
     };
     Ok((follower, hello))
+}
+
+/// Where a follower begins among the blocks; for who wants none, before the first.
+async fn chain_place(
+    streams: &Streams,
+    filter: &Filter,
+    depth: u32,
+    given: Option<Bookmark>,
+) -> Result<(Standing, Option<FrameBlock>), ApiError> {
+    if !filter.takes_blocks() {
+        return Ok((Standing::START, None));
+    }
+    let source = streams.source(depth);
+    let position = match given {
+        Some(bookmark) => bookmark.chain,
+        None => source.newest().await?.position,
+    };
+    source.resume(position).await.map_err(gone)
+}
+
+/// Where a follower begins among the messages about mints; none for who wants none.
+async fn mint_place(
+    streams: &Streams,
+    filter: &Filter,
+    given: Option<Bookmark>,
+) -> Result<Option<MintPlace>, ApiError> {
+    if !filter.takes_mints() {
+        return Ok(None);
+    }
+    Ok(Some(match given {
+        Some(Bookmark {
+            mints: Some(place), ..
+        }) => {
+            mints::check(streams.pool(), place).await.map_err(gone)?;
+            place
+        }
+        Some(Bookmark { chain, .. }) if chain == Position::START => MintPlace::START,
+        // He had not asked for messages before.
+        _ => mints::newest(streams.pool()).await?,
+    }))
 }
 
 fn cut(out: &Out) -> Option<CutFrame> {
@@ -130,29 +183,36 @@ fn cut(out: &Out) -> Option<CutFrame> {
 /// Changes of the chain as they happen, as server-sent events.
 ///
 /// The first event is `hello`. Then comes, for every block that becomes canonical or ceases to be, `applied` or
-/// `retracted` with a `Frame`; and at the end, if the server ends the connection, `cut` with a reason. A browser's
-/// `EventSource` connects again by itself and goes on where it was.
+/// `retracted` with a `Frame`; for who asks for them, `mint` with a `MintMessage`; and at the end, if the server ends the
+/// connection, `cut` with a reason. A browser's `EventSource` connects again by itself and goes on where it was.
 #[utoipa::path(
     get, path = "/v1/stream", tag = "stream", operation_id = "stream",
     params(StreamParams, FilterParams),
     responses(
-        (status = 200, description = "`hello`, then a `Frame` for each event `applied` or `retracted`, then perhaps `cut`",
+        (status = 200, description = "`hello`, then a `Frame` for each event `applied` or `retracted`, a `MintMessage` for each `mint`, then perhaps `cut`",
          content((Frame = "text/event-stream"))),
+        (status = 403, description = "`forbidden`: pauses are told to operators alone", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "`position_gone`", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
 pub(super) async fn events(
+    caller: MaybeCaller,
     State(state): State<ApiState>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let (follower, hello) = begin(&state, &params, &headers, Transport::Sse).await?;
-    let position = follower.standing.position;
+    let (follower, hello) = begin(
+        &state,
+        &params,
+        &headers,
+        (Transport::Sse, is_operator(&caller)),
+    )
+    .await?;
     let (sender, receiver) = mpsc::channel(state.streams.settings.queue.max(1));
     let retry = format!("retry: {RETRY_MS}\n");
     let mut first = retry.into_bytes();
-    first.extend_from_slice(&sse(Some(&position), "hello", &json(&hello)));
+    first.extend_from_slice(&sse(Some(&hello.position), "hello", &json(&hello)));
     tokio::spawn(follower.run(sender));
     let rest = futures::stream::unfold(receiver, |mut receiver| async move {
         let out = receiver.recv().await?;
@@ -189,11 +249,13 @@ fn event(out: &Out) -> Bytes {
     params(StreamParams, FilterParams),
     responses(
         (status = 101, description = "A websocket"),
+        (status = 403, description = "`forbidden`: pauses are told to operators alone", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "`position_gone`", body = Problem, content_type = "application/problem+json"),
         Problems,
     )
 )]
 pub(super) async fn websocket(
+    caller: MaybeCaller,
     State(state): State<ApiState>,
     params: Params,
     request: Request,
@@ -215,7 +277,13 @@ pub(super) async fn websocket(
             "this is a websocket (version 13): ask for an upgrade, or read /v1/stream",
         ));
     };
-    let (follower, hello) = begin(&state, &params, &headers, Transport::Ws).await?;
+    let (follower, hello) = begin(
+        &state,
+        &params,
+        &headers,
+        (Transport::Ws, is_operator(&caller)),
+    )
+    .await?;
     let queue = state.streams.settings.queue.max(1);
     let heartbeat = state.streams.settings.heartbeat;
     tokio::spawn(async move {
@@ -311,14 +379,8 @@ async fn talk(
 async fn tell(socket: &mut Socket, out: &Out) -> Result<(), Error> {
     match out {
         Out::Frame(frame) => {
-            // `applied` or `retracted`, as the frame itself says.
-            let kind = if frame.applied {
-                "applied"
-            } else {
-                "retracted"
-            };
             let text = String::from_utf8_lossy(&frame.json);
-            send(socket, message(kind, &text)).await
+            send(socket, message(frame.event, &text)).await
         }
         Out::Beat(position) => {
             send(

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::mints::{KINDS, PAUSES};
 use crate::api::error::ApiError;
 use crate::api::params::{self, Params};
 
 /// Values of one list at most.
 const MAX_VALUES: usize = 20;
+/// Every kind of message about mints.
+const ALL: &str = "all";
 /// The names of the parameters of [`Filter`].
 pub const FILTER: &[&str] = &[
     "contract",
@@ -15,6 +18,7 @@ pub const FILTER: &[&str] = &[
     "projection",
     "entity",
     "principal",
+    "mint",
     "include",
     "empty",
 ];
@@ -33,7 +37,10 @@ pub struct Filter {
     pub entity: Option<String>,
     /// Events and states that name this principal. A state is told when the one before it names him, too.
     pub principal: Option<String>,
-    /// `events` or `states` alone; both when empty.
+    /// Messages about mints of these kinds, for instance `minted` and `held`; `all` for every kind. None without it. Of a
+    /// `principal` alone, or at a `contract` alone, if those are given.
+    pub mint: Vec<String>,
+    /// `events` or `states` of blocks alone, both when empty; `mints`: messages about mints, and no blocks.
     pub include: Option<Include>,
     /// Tell blocks, too, in which nothing passes the filter. Without any filter they are told anyway.
     pub empty: bool,
@@ -47,6 +54,8 @@ pub enum Include {
     Events,
     /// States of entities.
     States,
+    /// Messages about mints, and nothing of blocks.
+    Mints,
 }
 
 /// The parameters of a stream that choose what is told.
@@ -67,7 +76,9 @@ pub struct FilterParams {
     entity: Option<String>,
     /// Events and states that name this principal.
     principal: Option<String>,
-    /// `events` or `states` alone.
+    /// Messages about mints of these kinds, separated by commas; `all` for every kind.
+    mint: Option<String>,
+    /// `events` or `states` of blocks alone; `mints`: messages about mints, and no blocks.
     include: Option<Include>,
     /// `true`: blocks in which nothing passes the filter are told, too.
     empty: Option<bool>,
@@ -96,15 +107,17 @@ impl Filter {
             projection: list(params, "projection")?,
             entity: params.text("entity")?.map(str::to_owned),
             principal: params.text("principal")?.map(str::to_owned),
+            mint: list(params, "mint")?,
             include: match params.get("include") {
                 None => None,
                 Some("events") => Some(Include::Events),
                 Some("states") => Some(Include::States),
+                Some("mints") => Some(Include::Mints),
                 Some(other) => {
                     return Err(ApiError::parameter(
                         "include",
                         other,
-                        "`events` or `states`",
+                        "`events`, `states` or `mints`",
                     ));
                 }
             },
@@ -142,6 +155,11 @@ impl Filter {
                 };
             }
         }
+        let known = |kind: &str| kind == ALL || KINDS.contains(&kind);
+        if let Some(other) = self.mint.iter().find(|kind| !known(kind)) {
+            let expected = format!("{ALL}, or some of {}", KINDS.join(", "));
+            return Err(ApiError::parameter("mint", other, expected));
+        }
         if let Some(entity) = &self.entity {
             params::text("entity", entity)?;
         }
@@ -166,6 +184,7 @@ impl Filter {
             projection,
             entity,
             principal,
+            mint: _,
             include: _,
             empty,
         } = self;
@@ -177,9 +196,42 @@ impl Filter {
                 && principal.is_none())
     }
 
+    /// Is anything told of blocks?
+    pub fn takes_blocks(&self) -> bool {
+        self.include != Some(Include::Mints)
+    }
+
+    /// Is anything told of mints?
+    pub fn takes_mints(&self) -> bool {
+        !self.mint.is_empty() || !self.takes_blocks()
+    }
+
+    /// Does it ask by name for what operators alone are told?
+    pub fn wants_pauses(&self) -> bool {
+        self.mint.iter().any(|kind| PAUSES.contains(&kind.as_str()))
+    }
+
+    /// Does a message about a mint pass? What names no contract is about all of them.
+    pub fn takes_message(
+        &self,
+        kind: &str,
+        contract: Option<&str>,
+        recipient: Option<&str>,
+    ) -> bool {
+        let kinds = &self.mint;
+        let wanted = |name: &str| kinds.iter().any(|kind| kind == name);
+        let all = wanted(ALL) || (kinds.is_empty() && !self.takes_blocks());
+        (all || wanted(kind))
+            && (contract.is_none() || one_of(&self.contract, contract))
+            && self
+                .principal
+                .as_deref()
+                .is_none_or(|who| recipient == Some(who))
+    }
+
     /// Does an event pass?
     pub fn takes_event(&self, contract: Option<&str>, topic: Option<&str>, json: &str) -> bool {
-        self.include != Some(Include::States)
+        !matches!(self.include, Some(Include::States | Include::Mints))
             && one_of(&self.contract, contract)
             && one_of(&self.topic, topic)
             && self.names(|quoted| json.contains(quoted))
@@ -188,7 +240,7 @@ impl Filter {
     /// Does a change of an entity pass, of which these are the states?
     pub fn takes_state(&self, projection: &str, entity: &str, states: [Option<&str>; 2]) -> bool {
         let owner = entity.split(['/', '|']).next();
-        self.include != Some(Include::Events)
+        !matches!(self.include, Some(Include::Events | Include::Mints))
             && one_of(&self.projection, Some(projection))
             && self.entity.as_deref().is_none_or(|wanted| wanted == entity)
             && one_of(&self.contract, owner)

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Streams;
+use super::bookmark::{Bookmark, MintPlace};
 use super::feed::{Joined, Told};
 use super::frame::{Cut, Part, Rendered};
 use super::metrics::Transport;
-use super::position::Position;
+use super::mints::{self, Heard, Message, News};
 use super::source::{SourceError, Standing, Wanted};
 use crate::retry::Backoff;
 
@@ -27,9 +28,9 @@ pub enum Out {
     /// A frame.
     Frame(Arc<Rendered>),
     /// A sign of life, and how far the follower is: frames that his filter left out count.
-    Beat(Position),
+    Beat(Bookmark),
     /// The end.
-    Cut(Cut, Position),
+    Cut(Cut, Bookmark),
 }
 
 /// Why following ended.
@@ -46,8 +47,10 @@ pub struct Follower {
     pub streams: Arc<Streams>,
     /// What he wants.
     pub wanted: Wanted,
-    /// Where he is.
+    /// Where he is among the blocks.
     pub standing: Standing,
+    /// Where he is among the messages about mints; none for who wants none.
+    pub mints: Option<MintPlace>,
     /// How he is connected.
     pub transport: Transport,
     /// His place among the followers.
@@ -70,7 +73,7 @@ impl Follower {
                 .cuts
                 .with_label_values(&[reason.as_str()])
                 .inc();
-            let last = Out::Cut(reason, self.standing.position);
+            let last = Out::Cut(reason, self.bookmark());
             // A full queue has no room for it, and what is not taken is not waited for long.
             drop(self.place);
             let patience = streams.settings.patience;
@@ -84,6 +87,14 @@ impl Follower {
         clients.dec();
     }
 
+    /// Where he is.
+    fn bookmark(&self) -> Bookmark {
+        Bookmark {
+            chain: self.standing.position,
+            mints: self.mints,
+        }
+    }
+
     async fn follow(&mut self, out: &Sender<Out>) -> End {
         let mut failures = 0;
         let mut backoff = Backoff::default();
@@ -95,10 +106,10 @@ impl Follower {
                 () = stop.cancelled() => return End::Cut(Cut::Shutdown),
             };
             match met {
-                Ok(Ok(joined)) => {
+                Ok(Ok(ears)) => {
                     failures = 0;
                     backoff.reset();
-                    if let Some(end) = self.live(joined, out).await {
+                    if let Some(end) = self.live(ears, out).await {
                         return end;
                     }
                 }
@@ -120,8 +131,61 @@ impl Follower {
         }
     }
 
-    /// Reads pages until nothing lies between the follower and the feed.
-    async fn meet(&mut self, out: &Sender<Out>) -> Result<Result<Joined, End>, SourceError> {
+    /// Reads pages until nothing lies between the follower and the feeds.
+    async fn meet(&mut self, out: &Sender<Out>) -> Result<Result<Ears, End>, SourceError> {
+        let mints = match self.mints {
+            None => None,
+            Some(at) => match self.meet_mints(at, out).await? {
+                Ok(heard) => Some(heard.news),
+                Err(end) => return Ok(Err(end)),
+            },
+        };
+        if !self.wanted.filter.takes_blocks() {
+            let blocks = None;
+            return Ok(Ok(Ears { blocks, mints }));
+        }
+        let joined = self.meet_blocks(out).await?;
+        Ok(joined.map(|joined| Ears {
+            blocks: Some(joined.news),
+            mints,
+        }))
+    }
+
+    async fn meet_mints(
+        &mut self,
+        mut at: MintPlace,
+        out: &Sender<Out>,
+    ) -> Result<Result<Heard, End>, SourceError> {
+        let streams = Arc::clone(&self.streams);
+        loop {
+            let heard = streams.mint_feed().await?;
+            if at.seq >= heard.head.seq {
+                return Ok(Ok(heard));
+            }
+            let messages = {
+                let _paging = streams.paging.acquire().await;
+                mints::behind(streams.pool(), at).await?
+            };
+            if messages.is_empty() {
+                // What the feed has heard is not there any more.
+                return Err(SourceError::Gone);
+            }
+            for message in messages {
+                let before = self.mints.replace(message.place);
+                at = message.place;
+                let Some(frame) = self.letter(&message) else {
+                    continue;
+                };
+                if let Err(end) = self.page(frame, out).await {
+                    self.mints = before;
+                    return Ok(Err(end));
+                }
+                streams.metrics.mints.inc();
+            }
+        }
+    }
+
+    async fn meet_blocks(&mut self, out: &Sender<Out>) -> Result<Result<Joined, End>, SourceError> {
         let catching_up = Counted::new(&self.streams.metrics.catching_up);
         loop {
             let joined = self.streams.feed(self.wanted.depth).await?;
@@ -153,7 +217,7 @@ impl Follower {
                         skip -= 1;
                         continue;
                     }
-                    if let Err(end) = self.page(&part, out).await {
+                    if let Err(end) = self.page_part(&part, out).await {
                         drop(catching_up);
                         return Ok(Err(end));
                     }
@@ -171,33 +235,57 @@ impl Follower {
         }
     }
 
-    /// Hands out a part of a page, as fast as the follower takes it.
-    async fn page(&mut self, part: &Part, out: &Sender<Out>) -> Result<(), End> {
+    /// What he is told of a part; none when nothing of it passes his filter.
+    fn frame(&self, part: &Part) -> Option<Arc<Rendered>> {
+        let frame = part.render(&self.wanted.filter)?;
+        Some(match self.mints {
+            None => frame,
+            // His place among the messages is nobody else's.
+            Some(_) => Arc::new(frame.placed(&self.bookmark())),
+        })
+    }
+
+    /// What he is told of a message; none when it does not pass his filter.
+    fn letter(&self, message: &Message) -> Option<Arc<Rendered>> {
+        let Wanted {
+            filter,
+            is_operator,
+            ..
+        } = &self.wanted;
+        let passes = message.passes(filter, *is_operator);
+        passes.then(|| Arc::new(message.render(&self.bookmark())))
+    }
+
+    async fn page_part(&mut self, part: &Part, out: &Sender<Out>) -> Result<(), End> {
         let before = self.standing.clone();
         if !self.standing.take(part) {
             tracing::error!(position = %part.position, "a page does not follow on the one before");
             return Err(End::Cut(Cut::PositionGone));
         }
-        let Some(frame) = part.render(&self.wanted.filter) else {
+        let Some(frame) = self.frame(part) else {
             return Ok(());
         };
+        let done = self.page(frame, out).await;
+        match &done {
+            Ok(()) => self.streams.metrics.frames.inc(),
+            // It was not told: who comes back gets it.
+            Err(_) => self.standing = before,
+        }
+        done
+    }
+
+    /// Hands out what is old, as fast as the follower takes it.
+    async fn page(&self, frame: Arc<Rendered>, out: &Sender<Out>) -> Result<(), End> {
         let patience = self.streams.settings.patience;
         match tokio::time::timeout(patience, out.send(Out::Frame(frame))).await {
-            Ok(Ok(())) => {
-                self.streams.metrics.frames.inc();
-                Ok(())
-            }
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Left),
-            Err(_) => {
-                // It was not told: who comes back gets it.
-                self.standing = before;
-                Err(End::Cut(Cut::Slow))
-            }
+            Err(_) => Err(End::Cut(Cut::Slow)),
         }
     }
 
-    /// Hands out what the feed says. None when the follower has to read pages again.
-    async fn live(&mut self, mut joined: Joined, out: &Sender<Out>) -> Option<End> {
+    /// Hands out what the feeds say. None when the follower has to read pages again.
+    async fn live(&mut self, mut ears: Ears, out: &Sender<Out>) -> Option<End> {
         let every = self
             .streams
             .settings
@@ -207,44 +295,85 @@ impl Follower {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = self.streams.stop.clone();
         loop {
-            let told = tokio::select! {
-                told = joined.news.recv() => told,
-                _ = beat.tick() => {
-                    match out.try_send(Out::Beat(self.standing.position)) {
-                        Ok(()) => continue,
-                        Err(TrySendError::Closed(_)) => return Some(End::Left),
-                        Err(TrySendError::Full(_)) => return Some(End::Cut(Cut::Slow)),
-                    }
-                }
-                () = out.closed() => return Some(End::Left),
-                () = stop.cancelled() => return Some(End::Cut(Cut::Shutdown)),
+            let taken = tokio::select! {
+                told = next(&mut ears.blocks) => match told {
+                    Ok(Told::Part(part)) => self.live_part(&part, out),
+                    Ok(Told::Gone) => Err(Some(End::Cut(Cut::PositionGone))),
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => Err(None),
+                },
+                told = next(&mut ears.mints) => match told {
+                    Ok(News::Message(message)) => self.live_message(&message, out),
+                    Ok(News::Gone) => Err(Some(End::Cut(Cut::PositionGone))),
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => Err(None),
+                },
+                _ = beat.tick() => offer(out, Out::Beat(self.bookmark())).map_err(Some),
+                () = out.closed() => Err(Some(End::Left)),
+                () = stop.cancelled() => Err(Some(End::Cut(Cut::Shutdown))),
             };
-            let part = match told {
-                Ok(Told::Part(part)) => part,
-                Ok(Told::Gone) => return Some(End::Cut(Cut::PositionGone)),
-                Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
-            };
-            if part.position.rank() <= self.standing.position.rank() {
-                continue;
-            }
-            let before = self.standing.clone();
-            // In a stream of depth, feed and pages may have gone different ways round a fork.
-            if !self.standing.take(&part) {
-                return None;
-            }
-            let Some(frame) = part.render(&self.wanted.filter) else {
-                continue;
-            };
-            match out.try_send(Out::Frame(frame)) {
-                Ok(()) => self.streams.metrics.frames.inc(),
-                Err(TrySendError::Closed(_)) => return Some(End::Left),
-                Err(TrySendError::Full(_)) => {
-                    self.standing = before;
-                    return Some(End::Cut(Cut::Slow));
-                }
+            if let Err(end) = taken {
+                return end;
             }
         }
     }
+
+    /// Hands out a part of the feed. An error of none when the follower has to read pages again.
+    fn live_part(&mut self, part: &Part, out: &Sender<Out>) -> Result<(), Option<End>> {
+        if part.position.rank() <= self.standing.position.rank() {
+            return Ok(());
+        }
+        let before = self.standing.clone();
+        // In a stream of depth, feed and pages may have gone different ways round a fork.
+        if !self.standing.take(part) {
+            return Err(None);
+        }
+        let Some(frame) = self.frame(part) else {
+            return Ok(());
+        };
+        let done = offer(out, Out::Frame(frame));
+        match &done {
+            Ok(()) => self.streams.metrics.frames.inc(),
+            Err(_) => self.standing = before,
+        }
+        done.map_err(Some)
+    }
+
+    fn live_message(&mut self, message: &Message, out: &Sender<Out>) -> Result<(), Option<End>> {
+        if self.mints.is_none_or(|at| message.place.seq <= at.seq) {
+            return Ok(());
+        }
+        let before = self.mints.replace(message.place);
+        let Some(frame) = self.letter(message) else {
+            return Ok(());
+        };
+        let done = offer(out, Out::Frame(frame));
+        match &done {
+            Ok(()) => self.streams.metrics.mints.inc(),
+            Err(_) => self.mints = before,
+        }
+        done.map_err(Some)
+    }
+}
+
+/// What a follower listens to.
+struct Ears {
+    blocks: Option<broadcast::Receiver<Told>>,
+    mints: Option<broadcast::Receiver<News>>,
+}
+
+/// The next of what is listened to; never, where nothing is.
+async fn next<T: Clone>(news: &mut Option<broadcast::Receiver<T>>) -> Result<T, RecvError> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Nobody is waited for.
+fn offer(out: &Sender<Out>, what: Out) -> Result<(), End> {
+    out.try_send(what).map_err(|error| match error {
+        TrySendError::Closed(_) => End::Left,
+        TrySendError::Full(_) => End::Cut(Cut::Slow),
+    })
 }
 
 /// Counts while it lives.

@@ -1,7 +1,7 @@
 //! What is told of one line of the outbox.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -216,15 +216,37 @@ pub struct Part {
     rendered: Mutex<HashMap<Filter, Option<Arc<Rendered>>>>,
 }
 
-/// A frame as one filter lets it through.
+/// What is told, as one filter lets it through.
 #[derive(Debug)]
 pub struct Rendered {
-    /// Whether it applies its block, or retracts it.
-    pub applied: bool,
-    /// JSON of a [`Frame`].
+    /// `applied`, `retracted` or `mint`.
+    pub event: &'static str,
+    /// JSON of a [`Frame`], or of a message about a mint.
     pub json: Bytes,
     /// The same as a server-sent event.
     pub sse: Bytes,
+    /// Where in the JSON that begins what comes behind the position.
+    tail: usize,
+}
+
+impl Rendered {
+    /// What is told, for who is at this place behind it; the tail is JSON of an object without its beginning.
+    pub fn new(event: &'static str, at: &impl Display, tail: &str) -> Self {
+        let head = format!("{{\"position\":\"{at}\",");
+        let json = format!("{head}{tail}");
+        Self {
+            event,
+            sse: sse(Some(at), event, &json),
+            json: json.into(),
+            tail: head.len(),
+        }
+    }
+
+    /// The same for who is at another place.
+    pub fn placed(&self, at: &impl Display) -> Self {
+        let tail = self.json.get(self.tail..).unwrap_or_default();
+        Self::new(self.event, at, &String::from_utf8_lossy(tail))
+    }
 }
 
 /// JSON of what always has one: keys are texts, numbers are whole.
@@ -250,7 +272,7 @@ impl Part {
         }
         let kind = if line.applied { "applied" } else { "retracted" };
         let head = format!(
-            "\"position\":\"{position}\",\"kind\":\"{kind}\",\"generation\":{},\"block\":{},\"part\":{number},\"last\":{last}",
+            "\"kind\":\"{kind}\",\"generation\":{},\"block\":{},\"part\":{number},\"last\":{last}",
             line.generation.0,
             json(&FrameBlock::of(line))
         );
@@ -323,8 +345,8 @@ impl Part {
         if events.is_empty() && states.is_empty() && !filter.is_open() {
             return None;
         }
-        let json = format!(
-            "{{{},\"events\":[{}],\"states\":[{}]}}",
+        let tail = format!(
+            "{},\"events\":[{}],\"states\":[{}]}}",
             self.head,
             events.join(","),
             states.join(",")
@@ -334,12 +356,7 @@ impl Part {
         } else {
             "retracted"
         };
-        let sse = sse(Some(&self.position), kind, &json);
-        Some(Rendered {
-            applied: self.position.applied,
-            json: json.into(),
-            sse,
-        })
+        Some(Rendered::new(kind, &self.position, &tail))
     }
 }
 
@@ -372,7 +389,7 @@ fn state(line: &LineRow, row: TouchedRow) -> StateItem {
 }
 
 /// A server-sent event.
-pub fn sse(position: Option<&Position>, event: &str, json: &str) -> Bytes {
+pub fn sse(position: Option<&impl Display>, event: &str, json: &str) -> Bytes {
     let mut text = String::with_capacity(json.len() + 96);
     if let Some(position) = position {
         let _ = writeln!(text, "id: {position}");

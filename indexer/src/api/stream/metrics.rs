@@ -36,6 +36,8 @@ pub struct StreamMetrics {
     pub clients: IntGaugeVec,
     /// Frames handed to followers.
     pub frames: IntCounter,
+    /// Messages about mints handed to followers.
+    pub mints: IntCounter,
     /// Followers that the server ended, by reason.
     pub cuts: IntCounterVec,
     /// Followers that found every place taken.
@@ -61,6 +63,10 @@ impl StreamMetrics {
                 &["transport"],
             )?,
             frames: IntCounter::new("stxworx_stream_frames_total", "Frames handed to followers.")?,
+            mints: IntCounter::new(
+                "stxworx_stream_mints_total",
+                "Messages about mints handed to followers.",
+            )?,
             cuts: IntCounterVec::new(
                 Opts::new(
                     "stxworx_stream_cuts_total",
@@ -86,6 +92,7 @@ impl StreamMetrics {
         };
         registry.register(Box::new(metrics.clients.clone()))?;
         registry.register(Box::new(metrics.frames.clone()))?;
+        registry.register(Box::new(metrics.mints.clone()))?;
         registry.register(Box::new(metrics.cuts.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.catching_up.clone()))?;

@@ -4,11 +4,13 @@
 //! himself until he meets it ([`follow`]). Nobody is waited for: a follower's queue is bounded, and when it is full he
 //! is cut with a reason and comes back with his position.
 
+pub mod bookmark;
 pub mod feed;
 pub mod filter;
 pub mod follow;
 pub mod frame;
 pub mod metrics;
+pub mod mints;
 pub mod position;
 pub mod source;
 
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::Feed;
 use self::metrics::StreamMetrics;
+use self::mints::MintFeed;
 use self::source::{Source, SourceError};
 use crate::api::state::RenderClarity;
 use crate::retry::Backoff;
@@ -66,6 +69,7 @@ pub struct Streams {
     pub final_depth: u32,
     source: Source,
     feeds: Mutex<BTreeMap<u32, Arc<Feed>>>,
+    mints: Mutex<Option<Arc<MintFeed>>>,
     clients: Arc<Semaphore>,
     paging: Semaphore,
     notices: watch::Sender<u64>,
@@ -93,6 +97,7 @@ impl Streams {
                 depth: 0,
             },
             feeds: Mutex::default(),
+            mints: Mutex::default(),
             paging: Semaphore::new(PAGING),
             notices: watch::Sender::new(0),
             stop,
@@ -176,6 +181,38 @@ impl Streams {
     fn joined(&self, depth: u32) -> Option<feed::Joined> {
         let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         feeds.get(&depth).map(|feed| feed.join())
+    }
+
+    /// Where messages about mints are read.
+    pub fn pool(&self) -> &Pool {
+        &self.source.pool
+    }
+
+    /// The feed of messages about mints; begins one at the newest where there is none.
+    async fn mint_feed(self: &Arc<Self>) -> Result<mints::Heard, SourceError> {
+        let joined = |feed: &Option<Arc<MintFeed>>| feed.as_ref().map(|feed| feed.join());
+        let known = joined(&self.mints.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(heard) = known {
+            return Ok(heard);
+        }
+        let newest = mints::newest(self.pool()).await?;
+        let mut mints = self.mints.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = mints.get_or_insert_with(|| {
+            let feed = MintFeed::new(self.pool().clone(), newest, self.settings.queue);
+            tokio::spawn(Arc::clone(&feed).run(Arc::clone(self)));
+            feed
+        });
+        Ok(feed.join())
+    }
+
+    /// Forgets the feed of messages about mints when nobody follows it.
+    fn retire_mints(&self, feed: &MintFeed) -> bool {
+        let mut mints = self.mints.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = feed.followers() == 0;
+        if idle {
+            *mints = None;
+        }
+        idle
     }
 
     /// Forgets a feed that nobody follows.

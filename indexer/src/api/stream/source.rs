@@ -310,6 +310,8 @@ pub struct Wanted {
     pub filter: Filter,
     /// How deep a block must lie.
     pub depth: u32,
+    /// Is he told what only operators are?
+    pub is_operator: bool,
 }
 
 /// `seen`, `burn_n` or `final`, as a number of Bitcoin blocks.

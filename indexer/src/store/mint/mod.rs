@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod again;
+pub mod attest;
 pub mod book;
 pub mod chain;
 pub mod effect;

@@ -12,6 +12,7 @@ pub mod event;
 pub mod fees;
 pub mod explain;
 pub mod market;
+pub mod messages;
 pub mod outbox;
 pub mod milestones;
 pub mod people;

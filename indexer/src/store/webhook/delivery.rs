@@ -14,9 +14,9 @@ use crate::store::StoreError;
 pub struct Key {
     /// The webhook.
     pub webhook: i64,
-    /// Line of the outbox; 0 for a reset, -1 for a test.
+    /// Line of the outbox, or number of a message about a mint; 0 for a reset, -1 for a test.
     pub line: i64,
-    /// Part of the line, or the number of the reset or test.
+    /// Part of the line, 0 for a message about a mint, or the number of the reset or test.
     pub part: i32,
 }
 
@@ -25,11 +25,11 @@ pub struct Key {
 pub struct DeliveryRow {
     /// The webhook.
     pub webhook_id: i64,
-    /// Line of the outbox; 0 for a reset, -1 for a test.
+    /// Line of the outbox, or number of a message about a mint; 0 for a reset, -1 for a test.
     pub line: i64,
-    /// Part of the line, or the number of the reset or test.
+    /// Part of the line, 0 for a message about a mint, or the number of the reset or test.
     pub part: i32,
-    /// `frame`, `reset` or `test`.
+    /// `frame`, `mint`, `reset` or `test`.
     pub kind: String,
     /// The stream's position behind it.
     pub position: String,
@@ -156,18 +156,20 @@ pub async fn begin(
     pool: &PgPool,
     epoch: i64,
     key: Key,
+    kind: &str,
     position: &str,
 ) -> Result<bool, StoreError> {
     let begun = sqlx::query!(
         "insert into webhook_delivery (webhook_id, line, part, kind, position, state)
-         select w.id, $2, $3, 'frame', $4, 'pending' from webhook w
+         select w.id, $2, $3, $6, $4, 'pending' from webhook w
          where w.id = $1 and (select l.epoch from webhook_lease l) = $5
          on conflict do nothing",
         key.webhook,
         key.line,
         key.part,
         position,
-        epoch
+        epoch,
+        kind
     )
     .execute(pool)
     .await
@@ -296,19 +298,27 @@ pub async fn pass(
     Ok(moved.rows_affected() == 1)
 }
 
-/// The mirror was made anew: what was told does not hold, and everything is told again from the beginning. What was
-/// to be delivered of before goes. False when the lease is lost or the webhook is gone.
+/// The mirror was made anew: what was told does not hold, and everything is told again from this position on. What was
+/// to be delivered of before goes; of messages about mints only if they are gone, too. False when the lease is lost or
+/// the webhook is gone.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn reset(pool: &PgPool, epoch: i64, webhook: i64) -> Result<bool, StoreError> {
+pub async fn reset(
+    pool: &PgPool,
+    epoch: i64,
+    webhook: i64,
+    position: &str,
+    messages_too: bool,
+) -> Result<bool, StoreError> {
     let failed = || StoreError::db("reset a webhook");
     let mut tx = crate::store::begin(pool, "begin").await.map_err(failed())?;
     let resets = sqlx::query_scalar!(
-        "update webhook set position = '0', resets = resets + 1
+        "update webhook set position = $3, resets = resets + 1
          where id = $1 and (select l.epoch from webhook_lease l) = $2 returning resets",
         webhook,
-        epoch
+        epoch,
+        position
     )
     .fetch_optional(&mut *tx)
     .await
@@ -317,17 +327,19 @@ pub async fn reset(pool: &PgPool, epoch: i64, webhook: i64) -> Result<bool, Stor
         return Ok(false);
     };
     sqlx::query!(
-        "delete from webhook_delivery where webhook_id = $1 and kind <> 'test'",
-        webhook
+        "delete from webhook_delivery where webhook_id = $1 and kind <> 'test' and (kind <> 'mint' or $2)",
+        webhook,
+        messages_too
     )
     .execute(&mut *tx)
     .await
     .map_err(failed())?;
     sqlx::query!(
         "insert into webhook_delivery (webhook_id, line, part, kind, position, state)
-         values ($1, 0, $2, 'reset', '0', 'pending')",
+         values ($1, 0, $2, 'reset', $3, 'pending')",
         webhook,
-        resets
+        resets,
+        position
     )
     .execute(&mut *tx)
     .await

@@ -52,6 +52,10 @@ impl PgMirror {
         }
     }
 
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     async fn tip(&self, snapshot: &mut Snapshot) -> Answered<Tip> {
         let tip: MirrorTip = snapshot
             .tip
@@ -216,7 +220,7 @@ impl Mirror for PgMirror {
 }
 
 /// The contract of a name at the same address.
-fn sibling(contract: &str, name: &str) -> String {
+pub(super) fn sibling(contract: &str, name: &str) -> String {
     let address = contract.split_once('.').map_or("", |(address, _)| address);
     format!("{address}.{name}")
 }

@@ -1,5 +1,6 @@
 //! The ports that are PostgreSQL: what is remembered, and the mirror.
 
+mod attest;
 mod mirror;
 mod rows;
 mod store;

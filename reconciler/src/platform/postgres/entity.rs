@@ -66,8 +66,12 @@ impl Entity {
     }
 
     /// The query of the platform's own schema, from the tables that are there; none where it has no column that is
-    /// compared.
-    pub(super) fn default_query(self, tables: &BTreeMap<&'static str, Table>) -> Option<String> {
+    /// compared. `handles` asks for the names of X accounts as well.
+    pub(super) fn default_query(
+        self,
+        tables: &BTreeMap<&'static str, Table>,
+        handles: bool,
+    ) -> Option<String> {
         let columns = Columns {
             tables,
             parts: Vec::new(),
@@ -75,7 +79,7 @@ impl Entity {
         match self {
             Self::Projects => columns.projects(),
             Self::Badges => columns.badges(),
-            Self::Users => columns.users(),
+            Self::Users => columns.users(handles),
         }
     }
 }
@@ -146,7 +150,7 @@ impl Columns<'_> {
         self.finish("nft_achievements a left join users u on u.id = a.user_id")
     }
 
-    fn users(mut self) -> Option<String> {
+    fn users(mut self, handles: bool) -> Option<String> {
         self.take("u", "users", &["id"], "key");
         self.take("u", "users", &["stx_address", "address"], "principal");
         self.take("u", "users", &["updated_at"], "updated_at");
@@ -169,9 +173,15 @@ impl Columns<'_> {
         }
         if x {
             self.take("x", "x_integrations", &["verified"], "x_verified");
+            if handles {
+                self.take("x", "x_integrations", &["handle"], "x_handle");
+            }
             from.push_str(" left join x_integrations x on x.user_id = u.id");
         } else {
             self.take("u", "users", &["x_verified"], "x_verified");
+            if handles {
+                self.take("u", "users", &["x_handle"], "x_handle");
+            }
         }
         self.finish(&from)
     }
@@ -193,15 +203,24 @@ mod tests {
             ("nft_achievements", table(&["id", "user_id", "token_id"])),
             ("leaderboard_scores", table(&["user_id", "score_value"])),
         ]);
-        let users = Entity::Users.default_query(&tables).unwrap();
+        let users = Entity::Users.default_query(&tables, false).unwrap();
         assert!(users.contains("'total-earnings') as earned"), "{users}");
         assert!(!users.contains("x_verified"), "{users}");
-        let badges = Entity::Badges.default_query(&tables).unwrap();
+        let with_x = BTreeMap::from([
+            ("users", table(&["id", "stx_address"])),
+            ("x_integrations", table(&["user_id", "verified", "handle"])),
+        ]);
+        let names = |handles| {
+            let query = Entity::Users.default_query(&with_x, handles).unwrap();
+            query.contains("x.\"handle\" as \"x_handle\"")
+        };
+        assert!(names(true) && !names(false), "no comparison needs a name");
+        let badges = Entity::Badges.default_query(&tables, false).unwrap();
         assert_eq!(
             badges,
             "select a.\"id\" as \"key\", a.\"token_id\" as \"token_id\", u.\"stx_address\" as \"user\" \
              from nft_achievements a left join users u on u.id = a.user_id"
         );
-        assert_eq!(Entity::Projects.default_query(&tables), None);
+        assert_eq!(Entity::Projects.default_query(&tables, false), None);
     }
 }

@@ -196,8 +196,24 @@ impl Platform {
         let pool = pool(source)?;
         let mut shapes = Vec::new();
         for entity in Entity::ALL {
-            shapes.push(shape(&pool, entity, source.query(entity)).await?);
+            shapes.push(shape(&pool, entity, source.query(entity), false).await?);
         }
+        Self::begin(pool, shapes).await
+    }
+
+    /// The same for users alone, with the names of their X accounts (`x_handle`), which no comparison needs and no image
+    /// keeps.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or refuses the query.
+    pub async fn open_users(source: &PlatformSource) -> Result<Self, PlatformError> {
+        let pool = pool(source)?;
+        let query = source.query(Entity::Users);
+        let users = shape(&pool, Entity::Users, query, true).await?;
+        Self::begin(pool, vec![users]).await
+    }
+
+    async fn begin(pool: PgPool, shapes: Vec<Shape>) -> Result<Self, PlatformError> {
         let mut tx = pool
             .begin_with("begin isolation level repeatable read, read only")
             .await

@@ -283,11 +283,13 @@ fn shape_of(entity: Entity, query: &str, columns: Table) -> Shape {
     }
 }
 
-/// Looks at what a configured query gives, or the platform's own table.
+/// Looks at what a configured query gives, or the platform's own table, there with the names of X accounts if they are
+/// wanted.
 pub(super) async fn shape(
     pool: &PgPool,
     entity: Entity,
     configured: &str,
+    handles: bool,
 ) -> Result<Shape, PlatformError> {
     let none = "select null::text as key where false";
     let off = || Shape {
@@ -306,7 +308,7 @@ pub(super) async fn shape(
             if !tables.contains_key(entity.table()) && entity != Entity::Projects {
                 return Ok(off());
             }
-            match entity.default_query(&tables) {
+            match entity.default_query(&tables, handles) {
                 Some(query) => query,
                 None if tables.is_empty() => {
                     let why = format!("there is no table {}", entity.table());

@@ -21,6 +21,8 @@ use crate::api::access::{Caller, Operator, Refusals};
 use crate::api::error::{ApiError, ErrorCode, Problem, Problems};
 use crate::api::params::{self, PageParams, Params};
 use crate::api::state::ApiState;
+use crate::api::stream::bookmark::{Bookmark, MintPlace};
+use crate::api::stream::mints;
 use crate::api::stream::position::Position;
 use crate::api::stream::source::depth_of;
 use crate::store::webhook::delivery::{self, Key};
@@ -92,10 +94,15 @@ pub(super) async fn create(
         return Err(ApiError::new(ErrorCode::BadRequest, detail));
     }
     let depth = depth_of(&wish.min_finality, state.streams.final_depth).unwrap_or(0);
-    let position = match new.from {
-        Beginning::Start => Position::START,
-        Beginning::Now => state.streams.source(depth).newest().await?.position,
+    let (chain, message) = match new.from {
+        Beginning::Start => (Position::START, MintPlace::START),
+        Beginning::Now => (
+            state.streams.source(depth).newest().await?.position,
+            mints::newest(state.streams.pool()).await?,
+        ),
     };
+    let mints = new.takes_mints().then_some(message);
+    let position = Bookmark { chain, mints };
     let secret = new_secret()?;
     let mut tx = admin::begin(pool).await.map_err(failed)?;
     let id = store::create(&mut tx, &wish, &position.to_string(), &caller.name, &secret)

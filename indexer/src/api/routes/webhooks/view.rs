@@ -109,11 +109,12 @@ pub struct PlainPage<T> {
 /// A delivery.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryView {
-    /// Its name among the webhook's deliveries: line of the outbox and part; 0 for a reset, -1 for a test.
+    /// Its name among the webhook's deliveries: line of the outbox and part; number of a message about a mint, and 0; 0 for
+    /// a reset, -1 for a test.
     pub delivery: String,
     /// The id that the receiver gets with every attempt, in `Stxworx-Event-Id`.
     event_id: String,
-    /// `frame`, `reset` or `test`.
+    /// `frame`, `mint`, `reset` or `test`.
     kind: String,
     /// `pending`, `delivered` or `dead`.
     state: String,
@@ -190,7 +191,7 @@ pub struct NewWebhook {
     #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 1000)]
     max_attempts: Option<i32>,
-    /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror.
+    /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror, and the first message.
     #[serde(default)]
     pub from: Beginning,
 }
@@ -294,6 +295,11 @@ fn as_json(filter: &Filter) -> Result<Value, ApiError> {
 }
 
 impl NewWebhook {
+    /// Is it told of mints?
+    pub fn takes_mints(&self) -> bool {
+        self.filter.takes_mints()
+    }
+
     /// What is to be made.
     pub fn wish(&self, state: &ApiState) -> Result<Wish, ApiError> {
         let wish = Wish {

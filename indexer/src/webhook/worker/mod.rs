@@ -1,5 +1,7 @@
 //! One webhook, from line to line.
 
+mod advance;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::send::{Attempt, Letter};
 use super::sign;
+use crate::api::stream::bookmark::{Bookmark, MintPlace};
 use crate::api::stream::filter::Filter;
-use crate::api::stream::frame::Part;
+use crate::api::stream::mints;
 use crate::api::stream::position::Position;
 use crate::api::stream::source::{Source, SourceError, Standing, depth_of};
 use crate::retry::Backoff;
@@ -17,8 +20,6 @@ use crate::store::StoreError;
 use crate::store::webhook::delivery::{self, DeliveryRow, Ended, Key};
 use crate::store::webhook::{self as store, WebhookRow};
 
-/// Lines read at once.
-const PAGE: usize = 16;
 /// Deliveries looked at together: the one in order, tests, and dead letters that are sent again.
 const OPEN: i64 = 16;
 
@@ -29,6 +30,8 @@ enum WorkError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error("the messages about mints up to the webhook's position are not those of this database")]
+    MessagesGone,
     #[error("the webhook's row says {0:?}, which this version does not understand")]
     Unknown(String),
 }
@@ -43,12 +46,28 @@ enum Next {
     Over,
 }
 
+/// Where a webhook is.
+#[derive(Clone)]
+struct Place {
+    chain: Standing,
+    mints: Option<MintPlace>,
+}
+
+impl Place {
+    fn bookmark(&self) -> Bookmark {
+        Bookmark {
+            chain: self.chain.position,
+            mints: self.mints,
+        }
+    }
+}
+
 /// The worker of one webhook.
 pub(super) struct Worker {
     shared: Arc<Shared>,
     row: WebhookRow,
-    standing: Option<Standing>,
-    /// The part that was rendered last, because it is sent next.
+    standing: Option<Place>,
+    /// What was rendered last, because it is sent next.
     at_hand: Option<(Key, Vec<u8>)>,
 }
 
@@ -123,75 +142,14 @@ impl Worker {
             return Ok(Next::Wait(soonest));
         }
         match self.advance().await {
-            Err(WorkError::Source(SourceError::Gone)) => self.reset().await,
+            Err(WorkError::Source(SourceError::Gone)) => self.reset(false).await,
+            Err(WorkError::MessagesGone) => self.reset(true).await,
             Ok(Next::Wait(_)) => Ok(Next::Wait(soonest)),
             other => other,
         }
     }
 
-    /// Goes on to the next part that passes the filter, and notes it as a delivery.
-    async fn advance(&mut self) -> Result<Next, WorkError> {
-        let (source, filter) = self.source()?;
-        let mut standing = match self.standing.take() {
-            Some(standing) => standing,
-            None => {
-                // As the database has it: whatever ended since moved it.
-                let position = self.stored_position().await?;
-                let Some(position) = position else {
-                    return Ok(Next::Over);
-                };
-                source.resume(position).await?.0
-            }
-        };
-        let lines = source.behind(&standing, PAGE).await?;
-        if lines.is_empty() {
-            self.standing = Some(standing);
-            return Ok(Next::Wait(LOOK));
-        }
-        let began = standing.position;
-        for line in lines {
-            let told = if line.id.0 == began.line {
-                began.part
-            } else {
-                0
-            };
-            let mut parts = source.parts(line);
-            while let Some(part) = parts.next().await.map_err(SourceError::from)? {
-                if part.number <= told {
-                    continue;
-                }
-                if !standing.take(&part) {
-                    return Err(SourceError::Gone.into());
-                }
-                if let Some(frame) = part.render(&filter) {
-                    self.standing = Some(standing);
-                    return self.note(&part, frame.json.to_vec()).await;
-                }
-            }
-        }
-        let position = standing.position.to_string();
-        self.standing = Some(standing);
-        let (pool, epoch) = (&self.shared.pool, self.shared.epoch);
-        let passed = delivery::pass(pool, epoch, self.row.id, &position).await?;
-        Ok(if passed { Next::Again } else { Next::Over })
-    }
-
-    async fn note(&mut self, part: &Part, body: Vec<u8>) -> Result<Next, WorkError> {
-        let key = Key {
-            webhook: self.row.id,
-            line: i64::try_from(part.position.line).unwrap_or(i64::MAX),
-            part: i32::try_from(part.number).unwrap_or(i32::MAX),
-        };
-        let position = part.position.to_string();
-        let (pool, epoch) = (&self.shared.pool, self.shared.epoch);
-        if !delivery::begin(pool, epoch, key, &position).await? {
-            return Ok(Next::Over);
-        }
-        self.at_hand = Some((key, body));
-        Ok(Next::Again)
-    }
-
-    async fn stored_position(&mut self) -> Result<Option<Position>, WorkError> {
+    async fn stored_position(&mut self) -> Result<Option<Bookmark>, WorkError> {
         let mut tx = crate::store::begin(&self.shared.pool, "begin")
             .await
             .map_err(StoreError::db("read a webhook"))?;
@@ -206,8 +164,8 @@ impl Worker {
             .map_err(|_| SourceError::Gone.into())
     }
 
-    /// The mirror is not the one that was told of.
-    async fn reset(&mut self) -> Result<Next, WorkError> {
+    /// The mirror is not the one that was told of. Messages about mints are no part of it, unless they are gone as well.
+    async fn reset(&mut self, messages_too: bool) -> Result<Next, WorkError> {
         let webhook = self.row.id;
         tracing::warn!(
             webhook,
@@ -215,7 +173,25 @@ impl Worker {
         );
         self.standing = None;
         self.at_hand = None;
-        let done = delivery::reset(&self.shared.pool, self.shared.epoch, webhook).await?;
+        let stored = match self.stored_position().await {
+            Ok(stored) => stored,
+            Err(WorkError::Source(SourceError::Gone)) => None,
+            Err(error) => return Err(error),
+        };
+        let kept = stored.and_then(|stored| stored.mints);
+        let start = Bookmark {
+            chain: Position::START,
+            mints: kept.map(|place| {
+                if messages_too {
+                    MintPlace::START
+                } else {
+                    place
+                }
+            }),
+        };
+        let (pool, epoch) = (&self.shared.pool, self.shared.epoch);
+        let position = start.to_string();
+        let done = delivery::reset(pool, epoch, webhook, &position, messages_too).await?;
         if done {
             self.shared.metrics.resets.inc();
         }
@@ -229,7 +205,7 @@ impl Worker {
         event_id(self.row.id, self.row.resets, one)
     }
 
-    /// The frame of a delivery; none when its line is not there any more.
+    /// The frame or message of a delivery; none when it is not there any more.
     async fn frame(&mut self, one: &DeliveryRow) -> Result<Option<Vec<u8>>, WorkError> {
         if let Some((key, body)) = &self.at_hand
             && *key == one.key()
@@ -237,10 +213,20 @@ impl Worker {
             return Ok(Some(body.clone()));
         }
         let (source, filter) = self.source()?;
-        let Ok(position) = one.position.parse::<Position>() else {
+        let Ok(bookmark) = one.position.parse::<Bookmark>() else {
             return Ok(None);
         };
-        let line = match source.line(position).await {
+        if one.kind == mints::EVENT {
+            let Some(place) = bookmark.mints else {
+                return Ok(None);
+            };
+            return match mints::at(&source.pool, place).await {
+                Ok(message) => Ok(Some(message.render(&bookmark).json.to_vec())),
+                Err(SourceError::Gone) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let line = match source.line(bookmark.chain).await {
             Ok(line) => line,
             Err(SourceError::Gone) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -256,7 +242,7 @@ impl Worker {
                     };
                     part.render(&open)
                 });
-                return Ok(told.map(|frame| frame.json.to_vec()));
+                return Ok(told.map(|frame| frame.placed(&bookmark).json.to_vec()));
             }
         }
         Ok(None)
@@ -264,12 +250,13 @@ impl Worker {
 
     async fn deliver(&mut self, one: &DeliveryRow) -> Result<Next, WorkError> {
         let (event, data) = match one.kind.as_str() {
-            "frame" => match self.frame(one).await? {
-                Some(frame) => ("frame", frame),
-                None if one.is_in_order() => return self.reset().await,
+            kind @ ("frame" | mints::EVENT) => match self.frame(one).await? {
+                Some(frame) if kind == "frame" => ("frame", frame),
+                Some(message) => (mints::EVENT, message),
+                None if one.is_in_order() => return self.reset(kind == mints::EVENT).await,
                 None => {
                     let error =
-                        "its line is not there any more: the mirror was made anew".to_owned();
+                        "what it tells is not there any more: the mirror was made anew".to_owned();
                     return self.set_aside(one, None, error).await;
                 }
             },
@@ -356,7 +343,7 @@ impl Worker {
         let noted = delivery::end(&self.shared.pool, self.shared.epoch, one, ended).await?;
         if !matches!(ended, Ended::Failed { .. }) {
             self.at_hand = None;
-            let stands = self.standing.as_ref().map(|s| s.position.to_string());
+            let stands = self.standing.as_ref().map(|at| at.bookmark().to_string());
             if one.is_in_order() && stands.as_deref() != Some(one.position.as_str()) {
                 self.standing = None;
             }
@@ -377,9 +364,14 @@ impl Worker {
 }
 
 /// The id of what a delivery tells: webhook, line and part; and how often all began anew, since what is told again
-/// after that is news.
+/// after that is news. Of a message about a mint, webhook and the message's own id.
 pub fn event_id(webhook: i64, resets: i32, one: &DeliveryRow) -> String {
+    let bookmark = one.position.parse::<Bookmark>().ok();
     match one.kind.as_str() {
+        mints::EVENT => match bookmark.and_then(|bookmark| bookmark.mints) {
+            Some(place) => format!("w{webhook}-{place}"),
+            None => format!("w{webhook}-m{}", one.line),
+        },
         "test" => format!("w{webhook}-test-{}", one.part),
         "reset" => format!("w{webhook}-reset-{}", one.part),
         _ => format!("w{webhook}.{resets}-{}.{}", one.line, one.part),
