@@ -86,43 +86,6 @@ fn counts(report: &Json) -> BTreeMap<String, u64> {
     all.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Whoever has a badge keeps it; nobody may mint before the first mints are looked at and the key is authorised.
-async fn badges_are_counted_and_a_minter_is_told_what_it_lacks(
-    stage: &Stage,
-    adopt: &Adopt<'_>,
-    clean: &Json,
-) {
-    let history = &stage.served.history;
-    let model = history.model(&history.chain.tip().header.id);
-    let held = model.badges.badges.len();
-    assert!(held > 0, "nobody has a badge in this history");
-    let badges = &clean["badges"];
-    assert_eq!(
-        badges["held"].as_u64(),
-        u64::try_from(held).ok(),
-        "{badges}"
-    );
-    assert_eq!(
-        (&badges["minter"], &badges["began"]),
-        (&false.into(), &false.into())
-    );
-    let steps_of = async |role| {
-        let adopt = Adopt {
-            minter: Some(role),
-            ..*adopt
-        };
-        let (code, report) = adopt.json(history, &[]).await;
-        assert_eq!(code, Some(3), "{report:#}");
-        report["steps"].to_string()
-    };
-    let steps = steps_of("nobody").await;
-    assert!(steps.contains("mint.approve_first = 3"), "{steps}");
-    assert!(steps.contains("authorisation: no minter of"), "{steps}");
-    let steps = steps_of("minter").await;
-    assert!(!steps.contains("authorisation"), "{steps}");
-    assert!(steps.contains("nodes: none"), "{steps}");
-}
-
 /// All rows of the platform, for comparison: it must not change.
 async fn rows(db: &TestDb) -> Option<String> {
     db.text("select string_agg(p::text, E'\\n' order by p.id::text) from projects p")
@@ -145,7 +108,6 @@ fn a_platform_without_fault_links_whole_and_each_fault_is_counted() {
         let all = clean["linked"]["rows"].as_u64().unwrap();
         assert!(all >= 12, "{all} projects are too few for this test");
         assert_eq!(counts(&clean), BTreeMap::from([("linked".to_owned(), all)]));
-        badges_are_counted_and_a_minter_is_told_what_it_lacks(&stage, &adopt, &clean).await;
 
         let db = &stage.backend.db;
         let ids = db
@@ -329,6 +291,53 @@ fn what_is_missing_is_said_and_with_yes_fetched() {
             "{}",
             stderr(&same)
         );
+        mirror.drop().await;
+        platform.drop().await;
+    });
+}
+
+/// Whoever has a badge keeps it; nobody may mint before the first mints are looked at and the key is authorised.
+#[test]
+fn badges_of_before_are_counted_and_a_minter_is_told_what_it_lacks() {
+    run(async {
+        let mut history = History::new(73, 150);
+        history.grow(90);
+        let (mirror, platform) = (TestDb::new().await, TestDb::empty().await);
+        let engine = Engine::start_with(&mirror, history.follow());
+        engine.feed(&mirror, &history.said()).await;
+        engine.stop().await;
+        prepare(&platform.url, "postgres", &platform.url)
+            .await
+            .unwrap();
+        let adopt = Adopt {
+            mirror: &mirror.url,
+            platform: &platform.url,
+            query: "",
+            node: None,
+            minter: None,
+        };
+        let (_, report) = adopt.json(&history, &[]).await;
+        let model = history.model(&history.chain.tip().header.id);
+        let held = model.badges.badges.len();
+        assert!(held > 0, "nobody has a badge in this history");
+        let badges = &report["badges"];
+        assert_eq!(badges["held"].as_u64(), u64::try_from(held).ok());
+        let (minter, began) = (badges["minter"].as_bool(), badges["began"].as_bool());
+        assert_eq!((minter, began), (Some(false), Some(false)), "{badges}");
+        for (role, authorised) in [("nobody", false), ("minter", true)] {
+            let with_key = Adopt {
+                minter: Some(role),
+                ..adopt
+            };
+            let (code, report) = with_key.json(&history, &[]).await;
+            assert_eq!(code, Some(3), "{report:#}");
+            let steps = report["steps"].to_string();
+            for wanted in ["mint.approve_first = 3", "nodes: none"] {
+                assert!(steps.contains(wanted), "{wanted}: {steps}");
+            }
+            let lacks = steps.contains("authorisation: no minter of");
+            assert_eq!(lacks, !authorised, "{role}: {steps}");
+        }
         mirror.drop().await;
         platform.drop().await;
     });
