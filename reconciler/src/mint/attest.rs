@@ -61,7 +61,7 @@ pub struct Waiting {
 pub struct Argument {
     /// Its name at the contract.
     pub name: &'static str,
-    /// As Clarity writes it.
+    /// As it stands in a source of Clarity.
     pub repr: String,
     /// Serialised, `0x` and hexadecimal.
     pub hex: String,
@@ -69,9 +69,14 @@ pub struct Argument {
 
 impl Argument {
     fn new(name: &'static str, value: &Value) -> Self {
+        // In a source, a principal has a quote before it.
+        let repr = match value {
+            Value::Principal(who) => format!("'{who}"),
+            other => other.to_string(),
+        };
         Self {
             name,
-            repr: value.to_string(),
+            repr,
             hex: format!("0x{}", hex::encode(value.encode())),
         }
     }
@@ -368,10 +373,8 @@ mod tests {
         assert_eq!(reprs, [format!("'{ANN}").as_str(), hash.as_str(), "u1120"]);
         for argument in &call.arguments {
             let bytes = hex::decode(&argument.hex[2..]).unwrap();
-            assert_eq!(
-                Value::decode_exact(&bytes).unwrap().to_string(),
-                argument.repr
-            );
+            let value = Value::decode_exact(&bytes).unwrap().to_string();
+            assert_eq!(value, argument.repr.trim_start_matches('\''));
         }
     }
 

@@ -195,7 +195,7 @@ fn what_nobody_can_have_meant_is_refused_with_the_reason() {
         let lower = user.to_lowercase();
         for (args, words) in [
             (&["report", "--user", "nobody"][..], "nobody"),
-            (&["report", "--user", &lower], "write it as"),
+            (&["report", "--user", &lower], "cannot read"),
             (&["list", "--recipient", "nobody"], "nobody"),
             (&["list", "--limit", "0"], "0 is not in"),
             (&["list", "--kind", "-1"], "-1"),

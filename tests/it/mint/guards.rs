@@ -15,6 +15,10 @@ const DOUBLED: &[(&str, &str)] = &[
         "refuses nothing; a test of its own misses it",
     ),
     (
+        "intent_state",
+        "message_kind knows the states, and a message is written of each",
+    ),
+    (
         "intent_stays",
         "an intent has a history, which refers to it",
     ),

@@ -315,7 +315,7 @@ fn followers_hear_each_mints_life_once_and_in_order_whoever_is_killed() {
         let mut devnet = devnet(&app, &cancel, &producing).await;
         let node = format!("http://{}", devnet.rpc);
         let mut mints = Daemon::spawn(minter(&db, &node));
-        for round in 0..4 {
+        for round in 0..3 {
             eventually("mints", || async {
                 match minted(&db).await {
                     count if count > round => Ok(()),

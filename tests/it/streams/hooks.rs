@@ -366,13 +366,33 @@ fn a_webhook_that_pauses_waits_behind_its_dead_letter() {
     });
 }
 
+async fn hears(receiver: &Receiver, messages: usize) {
+    eventually("messages about mints", || async {
+        let heard = receiver.mints();
+        if heard.len() == messages {
+            Ok(())
+        } else {
+            Err(format!("{heard:?}"))
+        }
+    })
+    .await;
+}
+
 #[test]
 fn a_mirror_made_anew_is_told_and_tests_are_sent() {
     run(async {
         let (db, small) = (TestDb::new().await, small_chain());
         let app = App::start(&db, &settings()).await;
         let receiver = Receiver::start(0).await;
-        let secret = hook(&db, &receiver.url(), "{}", "seen", "skip", 3).await;
+        let secret = hook(
+            &db,
+            &receiver.url(),
+            "{\"mint\":[\"all\"]}",
+            "seen",
+            "skip",
+            3,
+        )
+        .await;
         receiver.trust(&secret);
         app.post(small.entries(), Order::default()).await;
         settled(&db).await;
@@ -404,6 +424,11 @@ fn a_mirror_made_anew_is_told_and_tests_are_sent() {
             }
         })
         .await;
+        // Messages about mints are no part of the mirror: they go on where they were.
+        let message =
+            "insert into mint_pause (scope, reason, author) values ('global', 'manual', 'ann')";
+        db.sql(message).await;
+        hears(&receiver, 1).await;
         app.stop().await.unwrap();
         let rebuilt = crate::tools::stxworx_on(&db, &["rebuild", "--yes"]).await;
         assert_eq!(rebuilt.status.code(), Some(0), "{rebuilt:?}");
@@ -419,6 +444,9 @@ fn a_mirror_made_anew_is_told_and_tests_are_sent() {
         })
         .await;
         arrives("the tip again").await;
+        db.sql("update mint_pause set lifted_at = now(), lifted_by = 'ann'")
+            .await;
+        hears(&receiver, 2).await;
         assert_eq!(
             json!(db.number("select resets from webhook").await),
             json!(1)

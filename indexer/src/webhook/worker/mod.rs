@@ -149,11 +149,14 @@ impl Worker {
         }
     }
 
+    /// Where the webhook is, as it is stored; none when it is gone or not active.
     async fn stored_position(&mut self) -> Result<Option<Bookmark>, WorkError> {
         let mut tx = crate::store::begin(&self.shared.pool, "begin")
             .await
             .map_err(StoreError::db("read a webhook"))?;
-        let Some(row) = store::one(&mut tx, self.row.id).await? else {
+        // One that was paused while its worker was made is left alone.
+        let row = store::one(&mut tx, self.row.id).await?;
+        let Some(row) = row.filter(|row| row.state == "active") else {
             return Ok(None);
         };
         self.row.resets = row.resets;
@@ -174,7 +177,8 @@ impl Worker {
         self.standing = None;
         self.at_hand = None;
         let stored = match self.stored_position().await {
-            Ok(stored) => stored,
+            Ok(Some(stored)) => Some(stored),
+            Ok(None) => return Ok(Next::Over),
             Err(WorkError::Source(SourceError::Gone)) => None,
             Err(error) => return Err(error),
         };

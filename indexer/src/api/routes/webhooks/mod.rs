@@ -14,17 +14,13 @@ use serde_json::json;
 
 pub(super) use self::view::PlainPage;
 use self::view::{
-    Beginning, ChangedWebhook, DeliveryView, NewWebhook, Plain, Rotation, WebhookView, WithSecret,
-    body, delivery_name, logged,
+    ChangedWebhook, DeliveryView, NewWebhook, Plain, Rotation, WebhookView, WithSecret, body,
+    delivery_name, logged,
 };
 use crate::api::access::{Caller, Operator, Refusals};
 use crate::api::error::{ApiError, ErrorCode, Problem, Problems};
 use crate::api::params::{self, PageParams, Params};
 use crate::api::state::ApiState;
-use crate::api::stream::bookmark::{Bookmark, MintPlace};
-use crate::api::stream::mints;
-use crate::api::stream::position::Position;
-use crate::api::stream::source::depth_of;
 use crate::store::webhook::delivery::{self, Key};
 use crate::store::webhook::{self as store, WebhookRow};
 use crate::store::{StoreError, admin};
@@ -93,16 +89,7 @@ pub(super) async fn create(
         let detail = format!("there are {MAX_WEBHOOKS} webhooks already; remove one first");
         return Err(ApiError::new(ErrorCode::BadRequest, detail));
     }
-    let depth = depth_of(&wish.min_finality, state.streams.final_depth).unwrap_or(0);
-    let (chain, message) = match new.from {
-        Beginning::Start => (Position::START, MintPlace::START),
-        Beginning::Now => (
-            state.streams.source(depth).newest().await?.position,
-            mints::newest(state.streams.pool()).await?,
-        ),
-    };
-    let mints = new.takes_mints().then_some(message);
-    let position = Bookmark { chain, mints };
+    let position = new.begins(&state, &wish.min_finality).await?;
     let secret = new_secret()?;
     let mut tx = admin::begin(pool).await.map_err(failed)?;
     let id = store::create(&mut tx, &wish, &position.to_string(), &caller.name, &secret)

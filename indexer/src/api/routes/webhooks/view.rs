@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::state::ApiState;
+use crate::api::stream::bookmark::{Bookmark, MintPlace};
 use crate::api::stream::filter::Filter;
+use crate::api::stream::mints;
+use crate::api::stream::position::Position;
 use crate::api::stream::source::depth_of;
 use crate::store::webhook::delivery::DeliveryRow;
 use crate::store::webhook::{WebhookRow, Wish};
@@ -193,7 +196,7 @@ pub struct NewWebhook {
     max_attempts: Option<i32>,
     /// `now` (the default): begins with what comes next. `start`: with the first line of the mirror, and the first message.
     #[serde(default)]
-    pub from: Beginning,
+    from: Beginning,
 }
 
 /// A change of a webhook; what is left out stays.
@@ -295,9 +298,21 @@ fn as_json(filter: &Filter) -> Result<Value, ApiError> {
 }
 
 impl NewWebhook {
-    /// Is it told of mints?
-    pub fn takes_mints(&self) -> bool {
-        self.filter.takes_mints()
+    /// Where it begins.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn begins(&self, state: &ApiState, min_finality: &str) -> Result<Bookmark, ApiError> {
+        let depth = depth_of(min_finality, state.streams.final_depth).unwrap_or(0);
+        let (chain, message) = match self.from {
+            Beginning::Start => (Position::START, MintPlace::START),
+            Beginning::Now => (
+                state.streams.source(depth).newest().await?.position,
+                mints::newest(state.streams.pool()).await?,
+            ),
+        };
+        let mints = self.filter.takes_mints().then_some(message);
+        Ok(Bookmark { chain, mints })
     }
 
     /// What is to be made.
