@@ -121,7 +121,7 @@ impl Starting {
             .finality_burn_blocks
             .unwrap_or(self.config.finality_burn_blocks);
         let ports = Ports {
-            store: PgStore::new(self.pool.clone(), finality, policy.fee_cap),
+            store: PgStore::new(self.pool.clone(), finality, &policy),
             signer,
             nodes,
             mirror: PgMirror::new(self.pool.clone(), finality),
