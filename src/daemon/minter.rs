@@ -10,6 +10,8 @@ use stxworx_indexer::pipeline::Candidate;
 use stxworx_indexer::retry::Backoff;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::read::{ReadError, Snapshot, market};
+#[cfg(debug_assertions)]
+use stxworx_reconciler::mint::crash;
 use stxworx_reconciler::mint::daemon::{self, LogOutlet};
 use stxworx_reconciler::mint::exec::{Minter, Ports};
 use stxworx_reconciler::mint::node::NodeClient;
@@ -27,6 +29,10 @@ pub enum MinterError {
     /// The key, or the nodes.
     #[error(transparent)]
     Parts(#[from] MintPartsError),
+    /// The place at which it is to die.
+    #[cfg(debug_assertions)]
+    #[error(transparent)]
+    Crash(#[from] crash::NoSuchPoint),
     /// The treasury's name.
     #[error("{treasury} names no contract to which a noop can be sent")]
     Treasury {
@@ -36,6 +42,11 @@ pub enum MinterError {
         source: NameError,
     },
 }
+
+#[cfg(not(debug_assertions))]
+type ThisMinter = daemon::PgMinter<AnySigner, NodeClient>;
+#[cfg(debug_assertions)]
+type ThisMinter = crash::MortalMinter<AnySigner, NodeClient>;
 
 struct Starting {
     config: Config,
@@ -80,10 +91,7 @@ const ANSWERS_IN_A_PASS: u32 = 10;
 
 impl Starting {
     /// The minter, once the badges' contract is known; none when it is told to stop before.
-    async fn minter(
-        self,
-        key: Option<Key>,
-    ) -> Result<Option<daemon::PgMinter<AnySigner, NodeClient>>, MinterError> {
+    async fn minter(self, key: Option<Key>) -> Result<Option<ThisMinter>, MinterError> {
         let Some(badges) = self.badges().await else {
             return Ok(None);
         };
@@ -127,6 +135,8 @@ impl Starting {
             mirror: PgMirror::new(self.pool.clone(), finality),
             outlet: LogOutlet,
         };
+        #[cfg(debug_assertions)]
+        let ports = crash::ports(ports, crash::Fuse::from_env()?);
         let holder = Candidate::new(self.config.lease_ttl).holder;
         let answers = self.config.node_timeout * ANSWERS_IN_A_PASS;
         let ttl = self.config.lease_ttl.max(answers);

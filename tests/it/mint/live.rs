@@ -13,6 +13,7 @@ use stxworx_clarity::market::Actor;
 use stxworx_clarity::rng::SeededRng;
 use tokio_util::sync::CancellationToken;
 
+use super::ended::{everything_that_was_earned, minted, never_twice, story};
 use crate::support::app::{App, config};
 use crate::support::db::TestDb;
 use crate::support::{eventually, run};
@@ -23,7 +24,7 @@ const KILLS: u32 = 20;
 /// Mints of ours that must be final in the end, at least.
 const MINTS: i64 = 8;
 
-fn indexer() -> Config {
+pub fn indexer() -> Config {
     let deployer = Actor::of("deployer");
     let names = ["data", "logic", "badges", "security"];
     let followed = names.map(|n| deployer.contract(&format!("freelance-{n}")).to_string());
@@ -36,7 +37,7 @@ fn indexer() -> Config {
 }
 
 /// A minter that knows nothing but the database and the node. Its limits are those of a devnet, whose days are short.
-fn minter(db: &TestDb, node: &str) -> Command {
+pub fn minter(db: &TestDb, node: &str) -> Command {
     let secret = Actor::of("minter").secret.secret_bytes();
     let mut command = stxworx(&["run", "--roles", "minter"]);
     let settings = [
@@ -60,8 +61,22 @@ fn minter(db: &TestDb, node: &str) -> Command {
     command
 }
 
-async fn devnet(app: &App, cancel: &CancellationToken, producing: &CancellationToken) -> Devnet {
-    let dials = Dials {
+/// A devnet that tells a daemon of its blocks.
+pub async fn start(app: &App, dials: Dials, cancel: &CancellationToken) -> Devnet {
+    let observer = ObserverUrl::parse(&app.observer_url()).unwrap();
+    Devnet::start(
+        dials,
+        "127.0.0.1:0".parse().unwrap(),
+        vec![observer],
+        cancel.clone(),
+        cancel.child_token(),
+    )
+    .await
+    .unwrap()
+}
+
+fn dials() -> Dials {
+    Dials {
         seed: 4,
         block_interval: Duration::from_millis(25),
         fork_every: 12,
@@ -75,43 +90,7 @@ async fn devnet(app: &App, cancel: &CancellationToken, producing: &CancellationT
             ..RpcFaults::default()
         },
         ..Dials::default()
-    };
-    let observer = ObserverUrl::parse(&app.observer_url()).unwrap();
-    Devnet::start(
-        dials,
-        "127.0.0.1:0".parse().unwrap(),
-        vec![observer],
-        cancel.clone(),
-        producing.clone(),
-    )
-    .await
-    .unwrap()
-}
-
-/// Mints that stand and were made here.
-async fn minted(db: &TestDb) -> i64 {
-    db.number("select count(*) from mint_effect where kind = 'minted' and taken_back_at is null")
-        .await
-}
-
-async fn story(db: &TestDb) -> String {
-    let text = db
-        .text(
-            "select coalesce(string_agg(state || coalesce(' ' || reason, '') || ' ' || count, ', '), '') from (
-                 select state, reason, count(*) from mint_intent group by state, reason order by state, reason) s",
-        )
-        .await;
-    let pauses = db
-        .text("select coalesce(string_agg(reason || ': ' || note, '; '), '') from mint_pause where lifted_at is null")
-        .await;
-    let tip = db
-        .number("select coalesce(max(height), 0) from canonical")
-        .await;
-    format!(
-        "height {tip}; {}; {}",
-        text.unwrap_or_default(),
-        pauses.unwrap_or_default()
-    )
+    }
 }
 
 #[test]
@@ -124,8 +103,7 @@ fn killed_at_any_moment_it_mints_every_earned_badge_once() {
             .await
             .unwrap();
         let cancel = CancellationToken::new();
-        let producing = cancel.child_token();
-        let mut devnet = devnet(&app, &cancel, &producing).await;
+        let mut devnet = start(&app, dials(), &cancel).await;
         let node = format!("http://{}", devnet.rpc);
         let mut twins = [
             Daemon::spawn(minter(&db, &node)),
@@ -176,50 +154,4 @@ fn killed_at_any_moment_it_mints_every_earned_badge_once() {
         app.stop().await.unwrap();
         db.drop().await;
     });
-}
-
-/// Every intent that is known now ends with a badge.
-async fn everything_that_was_earned(db: &TestDb) {
-    let last = db.number("select max(id) from mint_intent").await;
-    let open = format!(
-        "select count(*) from mint_intent where id <= {last} and state not in ('final_ok', 'satisfied_elsewhere')"
-    );
-    eventually("an end for each", || async {
-        match db.number(&open).await {
-            0 => Ok(()),
-            count => Err(format!("{count} open; {}", story(db).await)),
-        }
-    })
-    .await;
-}
-
-/// By what is stored, and by what the chain has.
-async fn never_twice(db: &TestDb) {
-    let twice = db
-        .number(
-            "select count(*) from (select intent_id from nonce_slot where minted group by intent_id having count(*) > 1) s",
-        )
-        .await;
-    assert_eq!(twice, 0);
-    // A badge that its owner claimed meanwhile refuses ours; nothing else of ours fails.
-    let odd = db
-        .number(
-            "select count(*) from mint_event where reason in ('unknown_failure', 'problematic', 'post_condition', 'not_minter')",
-        )
-        .await;
-    assert_eq!(odd, 0, "{}", story(db).await);
-    let alone = db
-        .number(
-            "select count(*) from mint_event where reason = 'already_held' and intent_id in (
-                 select intent_id from mint_effect where kind = 'minted')",
-        )
-        .await;
-    assert_eq!(alone, 0, "a badge that we minted refused us a second time");
-    let effects = db
-        .number(
-            "select count(*) from (select intent_id from mint_effect where taken_back_at is null
-                 group by intent_id having count(*) > 1) s",
-        )
-        .await;
-    assert_eq!(effects, 0);
 }
