@@ -85,6 +85,14 @@ impl Daemon {
     }
 }
 
+/// The place at which this process is to die, by the environment.
+#[cfg(debug_assertions)]
+fn fuse() -> Result<crash::Fuse, crash::NoSuchPoint> {
+    let named = std::env::var(crash::VARIABLE).ok();
+    let point = named.filter(|text| !text.is_empty()).map(|t| t.parse());
+    Ok(crash::Fuse::new(point.transpose()?))
+}
+
 /// Between two renewals of the lease a node may be asked about a dozen things, each of which may take its time. A lease
 /// that is lost all the same costs a pass and nothing else.
 const ANSWERS_IN_A_PASS: u32 = 10;
@@ -136,7 +144,7 @@ impl Starting {
             outlet: LogOutlet,
         };
         #[cfg(debug_assertions)]
-        let ports = crash::ports(ports, crash::Fuse::from_env()?);
+        let ports = crash::ports(ports, fuse()?);
         let holder = Candidate::new(self.config.lease_ttl).holder;
         let answers = self.config.node_timeout * ANSWERS_IN_A_PASS;
         let ttl = self.config.lease_ttl.max(answers);

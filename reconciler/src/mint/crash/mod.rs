@@ -230,15 +230,6 @@ impl Fuse {
         }
     }
 
-    /// As the environment says.
-    ///
-    /// # Errors
-    /// When it names no place.
-    pub fn from_env() -> Result<Self, NoSuchPoint> {
-        let named = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
-        Ok(Self::new(named.map(|text| text.parse()).transpose()?))
-    }
-
     /// Is this the place?
     fn is_here(&self, call: Call, when: When) -> bool {
         self.armed.is_some_and(|point| {
