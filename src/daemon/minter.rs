@@ -10,6 +10,8 @@ use stxworx_indexer::pipeline::Candidate;
 use stxworx_indexer::retry::Backoff;
 use stxworx_indexer::store::Pool;
 use stxworx_indexer::store::read::{ReadError, Snapshot, market};
+#[cfg(debug_assertions)]
+use stxworx_reconciler::mint::crash;
 use stxworx_reconciler::mint::daemon::{self, LogOutlet};
 use stxworx_reconciler::mint::exec::{Minter, Ports};
 use stxworx_reconciler::mint::node::NodeClient;
@@ -27,7 +29,16 @@ pub enum MinterError {
     /// The key, or the nodes.
     #[error(transparent)]
     Parts(#[from] MintPartsError),
+    /// The place at which it is to die.
+    #[cfg(debug_assertions)]
+    #[error(transparent)]
+    Crash(#[from] crash::NoSuchPoint),
 }
+
+#[cfg(not(debug_assertions))]
+type ThisMinter = daemon::PgMinter<AnySigner, NodeClient>;
+#[cfg(debug_assertions)]
+type ThisMinter = crash::MortalMinter<AnySigner, NodeClient>;
 
 struct Starting {
     config: Config,
@@ -66,16 +77,21 @@ impl Daemon {
     }
 }
 
+/// The place at which this process is to die, by the environment.
+#[cfg(debug_assertions)]
+fn fuse() -> Result<crash::Fuse, crash::NoSuchPoint> {
+    let named = std::env::var(crash::VARIABLE).ok();
+    let point = named.filter(|text| !text.is_empty()).map(|t| t.parse());
+    Ok(crash::Fuse::new(point.transpose()?))
+}
+
 /// Between two renewals of the lease a node may be asked about a dozen things, each of which may take its time. A lease
 /// that is lost all the same costs a pass and nothing else.
 const ANSWERS_IN_A_PASS: u32 = 10;
 
 impl Starting {
     /// The minter, once the badges' contract is known; none when it is told to stop before.
-    async fn minter(
-        self,
-        key: Option<Key>,
-    ) -> Result<Option<daemon::PgMinter<AnySigner, NodeClient>>, MinterError> {
+    async fn minter(self, key: Option<Key>) -> Result<Option<ThisMinter>, MinterError> {
         let Some(badges) = self.badges().await else {
             return Ok(None);
         };
@@ -100,12 +116,14 @@ impl Starting {
             .finality_burn_blocks
             .unwrap_or(self.config.finality_burn_blocks);
         let ports = Ports {
-            store: PgStore::new(self.pool.clone(), finality, policy.fee_cap),
+            store: PgStore::new(self.pool.clone(), finality, &policy),
             signer,
             nodes,
             mirror: PgMirror::new(self.pool.clone(), finality),
             outlet: LogOutlet,
         };
+        #[cfg(debug_assertions)]
+        let ports = crash::ports(ports, fuse()?);
         let holder = Candidate::new(self.config.lease_ttl).holder;
         let answers = self.config.node_timeout * ANSWERS_IN_A_PASS;
         let ttl = self.config.lease_ttl.max(answers);

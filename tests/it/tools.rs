@@ -292,6 +292,12 @@ impl Daemon {
             .expect("IP:PORT")
     }
 
+    /// The exit code once it has ended; none when a signal ended it.
+    pub fn try_ended(&mut self) -> Option<Option<i32>> {
+        let status = self.child.try_wait().expect("a child");
+        status.map(|s| s.code())
+    }
+
     /// Waits for its end; the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
         let child = std::cell::RefCell::new(&mut self.child);

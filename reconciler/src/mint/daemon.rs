@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exec::{Minter, Pass};
 use super::plan::Note;
-use super::ports::{Node, Outlet, PortError, Signer};
+use super::ports::{Mirror, Node, Outlet, PortError, Signer, Store};
 use super::postgres::{PgMirror, PgStore};
 use super::types::Line;
 
@@ -36,13 +36,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How long an orderly end may take.
 const END: Duration = Duration::from_secs(8);
 
-/// The minter of this process.
+/// The minter of a process.
 pub type PgMinter<K, N> = Minter<PgStore, K, N, PgMirror, LogOutlet>;
 
 /// Mints until it is told to stop. A pass that fails concludes nothing, and comes again; where another process has the
 /// lane, this one stands by.
-pub async fn run<K: Signer, N: Node>(
-    mut minter: PgMinter<K, N>,
+pub async fn run<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet>(
+    mut minter: Minter<S, K, N, M, O>,
     pool: Pool,
     pause: Duration,
     metrics: Arc<Metrics>,
@@ -97,8 +97,8 @@ pub async fn run<K: Signer, N: Node>(
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Shows what the database says: an operator, or another process, may have changed it.
-async fn note<K: Signer, N: Node>(
-    minter: &PgMinter<K, N>,
+async fn note<S: Store, K: Signer, N: Node, M: Mirror, O: Outlet>(
+    minter: &Minter<S, K, N, M, O>,
     pool: &Pool,
     pass: &Pass,
     metrics: &Metrics,

@@ -20,6 +20,8 @@ pub mod signer;
 pub mod node;
 pub mod daemon;
 pub mod postgres;
+#[cfg(debug_assertions)]
+pub mod crash;
 
 #[cfg(test)]
 mod tests;

@@ -246,6 +246,13 @@ pub trait Store: Send + Sync {
         users: &[String],
     ) -> impl Future<Output = Answered<Vec<Known>>> + Send;
 
+    /// Notes what a node said of the key's account, for people and metrics. Carries no epoch: it decides nothing.
+    fn note_account(
+        &self,
+        lane: &LaneId,
+        account: &Account,
+    ) -> impl Future<Output = Answered<()>> + Send;
+
     /// Opens a lane whose first nonce is this one. Nothing when it is open.
     fn open_lane(
         &self,
@@ -303,7 +310,8 @@ pub trait Store: Send + Sync {
         change: &Move,
     ) -> impl Future<Output = Answered<Wrote>> + Send;
 
-    /// Stores signed bytes; the slot is live then. After this returned, and not before, they may be sent.
+    /// Stores signed bytes; the slot is live then. After this returned, and not before, they may be sent. [`Wrote::Stale`]
+    /// when a pause stops the lane, but for one for want of budget.
     fn record_attempt(
         &self,
         lane: &LaneId,

@@ -105,7 +105,7 @@ async fn gather(
     args: &ReportArgs,
 ) -> Result<Gathered, CommandError> {
     let mirror = PgMirror::new(pool.clone(), config.finality_burn_blocks);
-    let store = PgStore::new(pool.clone(), config.finality_burn_blocks, policy.fee_cap);
+    let store = PgStore::new(pool.clone(), config.finality_burn_blocks, policy);
     let mut gathered = Gathered {
         waiting: 0,
         tip: None,

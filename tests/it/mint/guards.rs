@@ -177,9 +177,10 @@ async fn base(db: &TestDb) {
     for award in 1..=6 {
         sql += &intent(award, "queued");
     }
-    sql += "insert into mint_lane (sender, contract, base_nonce, next_nonce, epoch, holder, expires_at, final_after)
-            values ('ST1', 'ST2.freelance-badges', 5, 5, 3, 'h', now(), 6),
-                   ('ST9', 'ST2.freelance-badges', 0, 0, 1, 'h', now(), 6);";
+    sql += "insert into mint_lane (sender, contract, base_nonce, next_nonce, epoch, holder, expires_at, final_after,
+                fee_budget)
+            values ('ST1', 'ST2.freelance-badges', 5, 5, 3, 'h', now(), 6, 2000),
+                   ('ST9', 'ST2.freelance-badges', 0, 0, 1, 'h', now(), 6, null);";
     sql += &(reserve(5, "2") + &sign(0xA5, 5, "2", "100") + &go(2, "submitting"));
     sql +=
         &(reserve(6, "3") + &sign(0xA6, 6, "3", "100") + &in_block(6, 0xA6) + &go(3, "included"));
@@ -228,6 +229,13 @@ fn taken() -> Vec<String> {
         sign(0xE5, 5, "null", "101"),
         sign(0xE8, 8, "5", "100"),
         sign(0xEB, 11, "null", "100"),
+        // The day's fees are 401 of 2000. Of a slot the dearest counts, and nothing of yesterday's.
+        sign(0xE8, 8, "5", "1000") + &sign(0xEB, 11, "null", "599"),
+        sign(0xE5, 5, "2", "1000") + &sign(0xE8, 8, "5", "699"),
+        sign(0xE8, 8, "5", "1000")
+            .replace("signed_height)", "signed_height, signed_at)")
+            .replace("3, 9)", "3, 9, now() - interval '25 hours')")
+            + &sign(0xEB, 11, "null", "1000"),
         in_block(5, 0xA5) + &go(2, "included"),
         in_block(5, 0xA5)
             + &format!("update nonce_slot set {CLEAR} where nonce = 5;")
@@ -364,6 +372,7 @@ fn of_lanes() -> Vec<(&'static str, String)> {
             "a lane with nonces that nobody has",
             lane("'ST8', 'c', 5, 6, 6"),
         ),
+        ("a budget below nothing", set("fee_budget = -1")),
         ("begin lower without slots", set("base_nonce = 4")),
         ("begin higher", set("base_nonce = 6")),
         ("begin lower with a hole", lower(3, 3)),
@@ -558,6 +567,10 @@ fn of_transactions() -> Vec<(&'static str, String)> {
         ),
         ("a fee below nothing", sign(0xE8, 8, "5", "-1")),
         ("an attempt past the cap", sign(0xE8, 8, "5", "1001")),
+        (
+            "fees past the day's budget",
+            sign(0xE8, 8, "5", "1000") + &sign(0xEB, 11, "null", "600"),
+        ),
         ("an attempt of no bytes", fresh().replace("'\\x00'", "''")),
         ("a noop with an intent", fresh().replace("'mint'", "'noop'")),
         (

@@ -13,6 +13,7 @@ use stxworx_clarity::market::Actor;
 use stxworx_clarity::rng::SeededRng;
 use tokio_util::sync::CancellationToken;
 
+use super::ended::{everything_that_was_earned, minted, never_twice, story};
 use crate::support::app::{App, config};
 use crate::support::db::TestDb;
 use crate::support::{eventually, run};
@@ -60,12 +61,32 @@ pub fn minter(db: &TestDb, node: &str) -> Command {
     command
 }
 
-pub async fn devnet(
+/// A devnet that tells a daemon of its blocks.
+pub async fn start(app: &App, dials: Dials, cancel: &CancellationToken) -> Devnet {
+    start_until(app, dials, cancel, cancel.child_token()).await
+}
+
+/// The same, with blocks until it is told to make no more.
+pub async fn start_until(
     app: &App,
+    dials: Dials,
     cancel: &CancellationToken,
-    producing: &CancellationToken,
+    producing: CancellationToken,
 ) -> Devnet {
-    let dials = Dials {
+    let observer = ObserverUrl::parse(&app.observer_url()).unwrap();
+    Devnet::start(
+        dials,
+        "127.0.0.1:0".parse().unwrap(),
+        vec![observer],
+        cancel.clone(),
+        producing,
+    )
+    .await
+    .unwrap()
+}
+
+pub fn dials() -> Dials {
+    Dials {
         seed: 4,
         block_interval: Duration::from_millis(25),
         fork_every: 12,
@@ -79,43 +100,7 @@ pub async fn devnet(
             ..RpcFaults::default()
         },
         ..Dials::default()
-    };
-    let observer = ObserverUrl::parse(&app.observer_url()).unwrap();
-    Devnet::start(
-        dials,
-        "127.0.0.1:0".parse().unwrap(),
-        vec![observer],
-        cancel.clone(),
-        producing.clone(),
-    )
-    .await
-    .unwrap()
-}
-
-/// Mints that stand and were made here.
-pub async fn minted(db: &TestDb) -> i64 {
-    db.number("select count(*) from mint_effect where kind = 'minted' and taken_back_at is null")
-        .await
-}
-
-pub async fn story(db: &TestDb) -> String {
-    let text = db
-        .text(
-            "select coalesce(string_agg(state || coalesce(' ' || reason, '') || ' ' || count, ', '), '') from (
-                 select state, reason, count(*) from mint_intent group by state, reason order by state, reason) s",
-        )
-        .await;
-    let pauses = db
-        .text("select coalesce(string_agg(reason || ': ' || note, '; '), '') from mint_pause where lifted_at is null")
-        .await;
-    let tip = db
-        .number("select coalesce(max(height), 0) from canonical")
-        .await;
-    format!(
-        "height {tip}; {}; {}",
-        text.unwrap_or_default(),
-        pauses.unwrap_or_default()
-    )
+    }
 }
 
 #[test]
@@ -128,8 +113,7 @@ fn killed_at_any_moment_it_mints_every_earned_badge_once() {
             .await
             .unwrap();
         let cancel = CancellationToken::new();
-        let producing = cancel.child_token();
-        let mut devnet = devnet(&app, &cancel, &producing).await;
+        let mut devnet = start(&app, dials(), &cancel).await;
         let node = format!("http://{}", devnet.rpc);
         let mut twins = [
             Daemon::spawn(minter(&db, &node)),
@@ -180,50 +164,4 @@ fn killed_at_any_moment_it_mints_every_earned_badge_once() {
         app.stop().await.unwrap();
         db.drop().await;
     });
-}
-
-/// Every intent that is known now ends with a badge.
-async fn everything_that_was_earned(db: &TestDb) {
-    let last = db.number("select max(id) from mint_intent").await;
-    let open = format!(
-        "select count(*) from mint_intent where id <= {last} and state not in ('final_ok', 'satisfied_elsewhere')"
-    );
-    eventually("an end for each", || async {
-        match db.number(&open).await {
-            0 => Ok(()),
-            count => Err(format!("{count} open; {}", story(db).await)),
-        }
-    })
-    .await;
-}
-
-/// By what is stored, and by what the chain has.
-async fn never_twice(db: &TestDb) {
-    let twice = db
-        .number(
-            "select count(*) from (select intent_id from nonce_slot where minted group by intent_id having count(*) > 1) s",
-        )
-        .await;
-    assert_eq!(twice, 0);
-    // A badge that its owner claimed meanwhile refuses ours; nothing else of ours fails.
-    let odd = db
-        .number(
-            "select count(*) from mint_event where reason in ('unknown_failure', 'problematic', 'post_condition', 'not_minter')",
-        )
-        .await;
-    assert_eq!(odd, 0, "{}", story(db).await);
-    let alone = db
-        .number(
-            "select count(*) from mint_event where reason = 'already_held' and intent_id in (
-                 select intent_id from mint_effect where kind = 'minted')",
-        )
-        .await;
-    assert_eq!(alone, 0, "a badge that we minted refused us a second time");
-    let effects = db
-        .number(
-            "select count(*) from (select intent_id from mint_effect where taken_back_at is null
-                 group by intent_id having count(*) > 1) s",
-        )
-        .await;
-    assert_eq!(effects, 0);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use stxworx_indexer::model::{IndexBlockHash, TxId};
+use stxworx_reconciler::mint::policy::Policy;
 use stxworx_reconciler::mint::ports::{
     Adopted, AdoptedTx, Effect, Lease, Mirror as _, Move, NewAttempt, PortError, SlotEnd,
     Store as _, Wrote,
@@ -37,9 +38,16 @@ fn evidence() -> Evidence {
     Evidence { json, hash }
 }
 
+fn policy() -> Policy {
+    Policy {
+        fee_cap: 10_000,
+        ..Policy::careful("")
+    }
+}
+
 /// A store with an open lane whose first nonce is 7.
 async fn opened(db: &TestDb) -> (PgStore, i64) {
-    let store = PgStore::new(db.pool.clone(), FINAL_AFTER, 10_000);
+    let store = PgStore::new(db.pool.clone(), FINAL_AFTER, &policy());
     let lease = store.lease(&lane(), "a", TTL).await.unwrap();
     let Lease::Taken { epoch } = lease else {
         panic!("{lease:?}")
@@ -219,6 +227,89 @@ fn a_holder_whose_lease_was_taken_writes_nothing() {
             matches!(elsewhere, PortError::Unusable { .. }),
             "{elsewhere}"
         );
+        db.drop().await;
+    });
+}
+
+#[test]
+fn a_pause_stops_what_was_planned_before_it() {
+    run(async {
+        let db = TestDb::new().await;
+        let (store, epoch) = opened(&db).await;
+        let l = lane();
+        let slotted = awarded(&store, epoch, 1, IntentState::Queued).await;
+        let queued = awarded(&store, epoch, 2, IntentState::Queued).await;
+        let nonce = store.reserve(&l, epoch, slotted, 20).await.unwrap();
+        assert_eq!(nonce, Wrote::Done(7));
+        let bytes = attempt(0xA1, 7, Payload::Mint, 100);
+        for scope in [
+            Scope::Global,
+            Scope::Contract {
+                contract: l.contract.clone(),
+            },
+            Scope::Lane(l.clone()),
+        ] {
+            store
+                .pause(&scope, PauseCode::Manual, "", "ann")
+                .await
+                .unwrap();
+            let signed = store.record_attempt(&l, epoch, &bytes).await.unwrap();
+            assert_eq!(signed, Wrote::Stale, "{scope:?}");
+            let reserved = store.reserve(&l, epoch, queued, 20).await.unwrap();
+            assert_eq!(reserved, Wrote::Stale, "{scope:?}");
+            store
+                .resume(&scope, PauseCode::Manual, "ann")
+                .await
+                .unwrap();
+        }
+        assert_eq!(db.number("select count(*) from tx_attempt").await, 0);
+        // For want of budget nothing begins; what is kept for the head of the line may be spent.
+        let lane = Scope::Lane(l.clone());
+        store
+            .pause(&lane, PauseCode::FeeBudget, "", "minter")
+            .await
+            .unwrap();
+        let reserved = store.reserve(&l, epoch, queued, 20).await.unwrap();
+        assert_eq!(reserved, Wrote::Stale);
+        let signed = store.record_attempt(&l, epoch, &bytes).await.unwrap();
+        assert_eq!(signed, Wrote::Done(()));
+        db.drop().await;
+    });
+}
+
+#[test]
+fn the_days_fees_stay_within_the_budget_of_whoever_holds_the_lane() {
+    run(async {
+        let db = TestDb::new().await;
+        let (store, epoch) = opened(&db).await;
+        let l = lane();
+        let poor = Policy {
+            fee_budget_per_day: 250,
+            ..policy()
+        };
+        let store_of = |policy| PgStore::new(db.pool.clone(), FINAL_AFTER, policy);
+        for kind in 0..2 {
+            let intent = awarded(&store, epoch, kind, IntentState::Queued).await;
+            store.reserve(&l, epoch, intent, 20).await.unwrap();
+        }
+        let renewed = store_of(&poor).lease(&l, "a", TTL).await.unwrap();
+        assert_eq!(renewed, Lease::Taken { epoch });
+        let sign = async |txid, nonce, fee| {
+            let new = attempt(txid, nonce, Payload::Mint, fee);
+            store.record_attempt(&l, epoch, &new).await
+        };
+        assert_eq!(sign(0xA1, 7, 100).await.unwrap(), Wrote::Done(()));
+        let past = sign(0xB1, 8, 151).await.unwrap_err();
+        assert!(matches!(past, PortError::Refused { .. }), "{past}");
+        assert!(past.to_string().contains("budget is 250"), "{past}");
+        assert_eq!(sign(0xB1, 8, 150).await.unwrap(), Wrote::Done(()));
+        let past = sign(0xA2, 7, 101).await.unwrap_err();
+        assert!(matches!(past, PortError::Refused { .. }), "{past}");
+        // Another one's budget holds once it has the lane.
+        store.lease(&l, "a", TTL).await.unwrap();
+        assert_eq!(sign(0xA2, 7, 101).await.unwrap(), Wrote::Done(()));
+        let book = store.book(&l).await.unwrap();
+        assert_eq!(book.used.fees_per_day, 251);
         db.drop().await;
     });
 }
@@ -584,7 +675,7 @@ fn the_mirror_tells_of_users_kinds_badges_and_the_keys_transactions() {
         assert!(held > 0, "no badge in this history");
         assert_eq!((&all.breaks, &all.violations), (&Vec::new(), &Vec::new()));
         // A lane that is open from the first nonce on sees every transaction of its key, in order.
-        let store = PgStore::new(db.pool.clone(), FINAL_AFTER, 10_000);
+        let store = PgStore::new(db.pool.clone(), FINAL_AFTER, &policy());
         let Lease::Taken { epoch } = store.lease(&lane, "a", TTL).await.unwrap() else {
             panic!("somebody else has it")
         };

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_util::sync::CancellationToken;
 
-use super::live::{devnet, indexer, minted, minter, story};
+use super::ended::{minted, story};
+use super::live::{dials, indexer, minter, start_until};
 use crate::streams::client::{Beliefs, Sse};
 use crate::streams::hooks::{Receiver, hook, settings};
 use crate::support::app::App;
@@ -312,7 +313,7 @@ fn followers_hear_each_mints_life_once_and_in_order_whoever_is_killed() {
         let ends = follow_socket("?include=mints&mint=minted,held", api);
         let cancel = CancellationToken::new();
         let producing = cancel.child_token();
-        let mut devnet = devnet(&app, &cancel, &producing).await;
+        let mut devnet = start_until(&app, dials(), &cancel, producing.clone()).await;
         let node = format!("http://{}", devnet.rpc);
         let mut mints = Daemon::spawn(minter(&db, &node));
         for round in 0..3 {

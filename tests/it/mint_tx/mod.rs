@@ -3,6 +3,7 @@
 mod node;
 mod scripted;
 mod signer;
+mod tls;
 
 use stxworx_clarity::codec::transaction::TESTNET_CHAIN_ID;
 use stxworx_clarity::market::Actor;
@@ -21,7 +22,7 @@ fn bounds() -> Bounds {
 }
 
 /// A devnet's minter: its key is known to everybody.
-fn minter() -> LocalSigner {
+pub fn minter() -> LocalSigner {
     let key = Key::from_bytes(&Actor::of("minter").secret.secret_bytes()).unwrap();
     LocalSigner::new(key, bounds())
 }
@@ -45,7 +46,7 @@ fn mint(recipient: &str, kind: u64, nonce: u64, fee: u64) -> UnsignedMint {
     }
 }
 
-fn noop(nonce: u64, fee: u64) -> UnsignedMint {
+pub fn noop(nonce: u64, fee: u64) -> UnsignedMint {
     UnsignedMint {
         contract: lane().contract,
         call: Call::Noop {

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::effect::{line as write_line, take_back};
-use super::{LaneRef, Told, Written, commit, held, nonce_of};
+use super::{Halt, LaneRef, Told, Written, commit, held, nonce_of, step_of};
 use crate::store::StoreError;
 
 /// Marks a consumed slot: the chain left what was final. Writes the line that takes back what was told. Stale when the
@@ -18,25 +18,26 @@ pub async fn retract(
     nonce: u64,
     told: Option<&Told<'_>>,
 ) -> Result<Written, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let marked = sqlx::query!(
-        "update nonce_slot set left_final = true
-         where sender = $1 and nonce = $2 and state = 'consumed' and not left_final",
-        lane.sender,
-        nonce_of(nonce)?
-    )
-    .execute(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let marked = sqlx::query!(
+            "update nonce_slot set left_final = true
+             where sender = $1 and nonce = $2 and state = 'consumed' and not left_final",
+            lane.sender,
+            nonce_of(nonce)?
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("mark a slot that left what was final"))?;
+        if marked.rows_affected() == 0 {
+            return Err(Halt::Stale);
+        }
+        if let Some(told) = told {
+            write_line(&mut tx, lane, told).await?;
+        }
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("mark a slot that left what was final"))?;
-    if marked.rows_affected() == 0 {
-        return Ok(Written::Stale);
-    }
-    if let Some(told) = told {
-        write_line(&mut tx, lane, told).await?;
-    }
-    commit(tx, ()).await
 }
 
 /// Makes a marked slot live again, and its intent submitting: the same bytes are to be sent again. The effect does not
@@ -51,46 +52,47 @@ pub async fn reopen(
     nonce: u64,
 ) -> Result<Written, StoreError> {
     let nonce = nonce_of(nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let slot = sqlx::query!(
-        r#"select intent_id, exists (
-               select from nonce_slot o where o.intent_id = s.intent_id and (o.sender, o.nonce) <> (s.sender, s.nonce)
-                 and (o.state in ('reserved', 'live') or o.minted)) as "other!"
-           from nonce_slot s where sender = $1 and nonce = $2 and state = 'consumed' and left_final"#,
-        lane.sender,
-        nonce
-    )
-    .fetch_optional(&mut *tx)
-    .await
-    .map_err(StoreError::db("look at a slot"))?;
-    let Some(slot) = slot.filter(|s| !s.other) else {
-        return Ok(Written::Stale);
-    };
-    if let Some(intent) = slot.intent_id {
-        take_back(&mut tx, intent).await?;
-    }
-    sqlx::query!(
-        "update nonce_slot set state = 'live', by_txid = null, by_block = null, by_height = null, by_burn_height = null,
-             by_verdict = null, seen_burn_height = null, minted = false, left_final = false
-         where sender = $1 and nonce = $2",
-        lane.sender,
-        nonce
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("open a slot again"))?;
-    if let Some(intent) = slot.intent_id {
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let slot = sqlx::query!(
+            r#"select intent_id, exists (
+                   select from nonce_slot o where o.intent_id = s.intent_id and (o.sender, o.nonce) <> (s.sender, s.nonce)
+                     and (o.state in ('reserved', 'live') or o.minted)) as "other!"
+               from nonce_slot s where sender = $1 and nonce = $2 and state = 'consumed' and left_final"#,
+            lane.sender,
+            nonce
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::db("look at a slot"))?;
+        let Some(slot) = slot.filter(|s| !s.other) else {
+            return Err(Halt::Stale);
+        };
+        if let Some(intent) = slot.intent_id {
+            take_back(&mut tx, intent).await?;
+        }
         sqlx::query!(
-            "update mint_intent set state = 'submitting', reason = null, retractions = retractions + 1,
-                 note = 'the chain left what was final'
-             where id = $1",
-            intent
+            "update nonce_slot set state = 'live', by_txid = null, by_block = null, by_height = null, by_burn_height = null,
+                 by_verdict = null, seen_burn_height = null, minted = false, left_final = false
+             where sender = $1 and nonce = $2",
+            lane.sender,
+            nonce
         )
         .execute(&mut *tx)
         .await
-        .map_err(StoreError::db("take an intent up again"))?;
-    }
-    commit(tx, ()).await
+        .map_err(StoreError::db("open a slot again"))?;
+        if let Some(intent) = slot.intent_id {
+            sqlx::query!(
+                "update mint_intent set state = 'submitting', reason = null, retractions = retractions + 1,
+                     note = 'the chain left what was final'
+                 where id = $1",
+                intent
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::db("take an intent up again"))?;
+        }
+        commit(tx, ()).await
+    })
+    .await
 }

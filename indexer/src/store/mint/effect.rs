@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::intent::{change, stands};
-use super::{Change, LaneRef, Told, Tx, Written, commit, held};
+use super::{Change, Halt, LaneRef, Told, Tx, Written, commit, held, step_of};
 use crate::store::StoreError;
 
 /// Stores an effect with its line, unless one stands.
@@ -73,14 +73,15 @@ pub async fn settle(
     step: &Change<'_>,
     told: &Told<'_>,
 ) -> Result<Written, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    if !change(&mut tx, step).await? && !stands(&mut tx, step).await? {
-        return Ok(Written::Stale);
-    }
-    store(&mut tx, lane, told).await?;
-    commit(tx, ()).await
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        if !change(&mut tx, step).await? && !stands(&mut tx, step).await? {
+            return Err(Halt::Stale);
+        }
+        store(&mut tx, lane, told).await?;
+        commit(tx, ()).await
+    })
+    .await
 }
 
 /// A line that nobody confirmed.

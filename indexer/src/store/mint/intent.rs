@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{Change, LaneRef, Tx, Written, commit, held, number};
+use super::{Change, Halt, LaneRef, Tx, Written, commit, held, number, step_of};
 use crate::store::StoreError;
 
 /// An award to be stored.
@@ -64,50 +64,51 @@ pub async fn upsert_award(
     epoch: i64,
     award: &NewAward<'_>,
 ) -> Result<Written<i64>, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let (kind, seq) = (
-        award.kind.to_string(),
-        i32::try_from(award.seq).unwrap_or(i32::MAX),
-    );
-    sqlx::query!(
-        "insert into mint_award (contract, recipient, kind, award_seq, evidence, evidence_hash)
-         values ($1, $2, $3::text::numeric, $4, $5, $6) on conflict (contract, recipient, kind, award_seq) do nothing",
-        lane.contract,
-        award.recipient,
-        kind,
-        seq,
-        award.evidence,
-        award.evidence_hash
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("store an award"))?;
-    let award_id = sqlx::query_scalar!(
-        "select id from mint_award
-         where contract = $1 and recipient = $2 and kind = $3::text::numeric and award_seq = $4",
-        lane.contract,
-        award.recipient,
-        kind,
-        seq
-    )
-    .fetch_one(&mut *tx)
-    .await
-    .map_err(StoreError::db("find an award"))?;
-    sqlx::query!(
-        "insert into mint_intent (award_id, state) values ($1, $2) on conflict (award_id) do nothing",
-        award_id,
-        award.state
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("store an intent"))?;
-    let intent = sqlx::query_scalar!("select id from mint_intent where award_id = $1", award_id)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let (kind, seq) = (
+            award.kind.to_string(),
+            i32::try_from(award.seq).unwrap_or(i32::MAX),
+        );
+        sqlx::query!(
+            "insert into mint_award (contract, recipient, kind, award_seq, evidence, evidence_hash)
+             values ($1, $2, $3::text::numeric, $4, $5, $6) on conflict (contract, recipient, kind, award_seq) do nothing",
+            lane.contract,
+            award.recipient,
+            kind,
+            seq,
+            award.evidence,
+            award.evidence_hash
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("store an award"))?;
+        let award_id = sqlx::query_scalar!(
+            "select id from mint_award
+             where contract = $1 and recipient = $2 and kind = $3::text::numeric and award_seq = $4",
+            lane.contract,
+            award.recipient,
+            kind,
+            seq
+        )
         .fetch_one(&mut *tx)
         .await
-        .map_err(StoreError::db("find an intent"))?;
-    commit(tx, intent).await
+        .map_err(StoreError::db("find an award"))?;
+        sqlx::query!(
+            "insert into mint_intent (award_id, state) values ($1, $2) on conflict (award_id) do nothing",
+            award_id,
+            award.state
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("store an intent"))?;
+        let intent = sqlx::query_scalar!("select id from mint_intent where award_id = $1", award_id)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::db("find an intent"))?;
+        commit(tx, intent).await
+    })
+    .await
 }
 
 /// Changes an intent that has no slot. Stale when it is not in the state in which it was seen.
@@ -120,13 +121,14 @@ pub async fn move_intent(
     epoch: i64,
     step: &Change<'_>,
 ) -> Result<Written, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    if !change(&mut tx, step).await? && !stands(&mut tx, step).await? {
-        return Ok(Written::Stale);
-    }
-    commit(tx, ()).await
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        if !change(&mut tx, step).await? && !stands(&mut tx, step).await? {
+            return Err(Halt::Stale);
+        }
+        commit(tx, ()).await
+    })
+    .await
 }
 
 /// The newest award of a kind to a user.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use super::intent::{self, change};
-use super::{Change, LaneRef, Written, commit, held, nonce_of};
+use super::{Change, Halt, LaneRef, Written, commit, held, nonce_of, step_of};
 use crate::store::StoreError;
 
 /// What came of asking for a lane.
@@ -19,6 +19,17 @@ pub enum Leased {
     Elsewhere(String),
 }
 
+/// What a holder of a lane goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long the lease lasts unless it is renewed.
+    pub ttl: Duration,
+    /// Bitcoin blocks after which a block is final.
+    pub final_after: u32,
+    /// Micro-STX of fees in any 24 hours.
+    pub fee_budget: u128,
+}
+
 /// Takes the lane's lease, or renews it. A holder that has it keeps its epoch; another one gets a greater one.
 ///
 /// # Errors
@@ -27,23 +38,23 @@ pub async fn lease(
     pool: &PgPool,
     lane: LaneRef<'_>,
     holder: &str,
-    ttl: Duration,
-    final_after: u32,
+    terms: Terms,
 ) -> Result<Leased, StoreError> {
     let taken = sqlx::query_scalar!(
-        "insert into mint_lane (sender, contract, holder, expires_at, final_after)
-         values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4), $5)
+        "insert into mint_lane (sender, contract, holder, expires_at, final_after, fee_budget)
+         values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4), $5, $6::text::numeric)
          on conflict (sender) do update
              set epoch = mint_lane.epoch + (mint_lane.holder <> excluded.holder)::integer, holder = excluded.holder,
-                 expires_at = excluded.expires_at, final_after = excluded.final_after
+                 expires_at = excluded.expires_at, final_after = excluded.final_after, fee_budget = excluded.fee_budget
              where mint_lane.contract = excluded.contract
                and (mint_lane.holder = excluded.holder or mint_lane.expires_at <= clock_timestamp())
          returning epoch",
         lane.sender,
         lane.contract,
         holder,
-        ttl.as_secs_f64(),
-        i32::try_from(final_after).unwrap_or(i32::MAX),
+        terms.ttl.as_secs_f64(),
+        i32::try_from(terms.final_after).unwrap_or(i32::MAX),
+        terms.fee_budget.to_string(),
     )
     .fetch_optional(pool)
     .await
@@ -100,22 +111,23 @@ pub async fn open(
     base_nonce: u64,
 ) -> Result<Written, StoreError> {
     let base = nonce_of(base_nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    sqlx::query!(
-        "update mint_lane l set base_nonce = $2, next_nonce = $2,
-             opened_height = coalesce((
-                 select max(c.height) from canonical c join block b on b.id = c.block_id
-                 where b.burn_block_height <= (select coalesce(max(height), 0) from burn_block) - l.final_after), 0)
-         where sender = $1 and base_nonce is null",
-        lane.sender,
-        base
-    )
-    .execute(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        sqlx::query!(
+            "update mint_lane l set base_nonce = $2, next_nonce = $2,
+                 opened_height = coalesce((
+                     select max(c.height) from canonical c join block b on b.id = c.block_id
+                     where b.burn_block_height <= (select coalesce(max(height), 0) from burn_block) - l.final_after), 0)
+             where sender = $1 and base_nonce is null",
+            lane.sender,
+            base
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("open a lane"))?;
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("open a lane"))?;
-    commit(tx, ()).await
 }
 
 /// Lowers the first nonce that is accounted for: the lane was opened too high. The nonces between get slots for noops,
@@ -130,35 +142,36 @@ pub async fn lower_base(
     base_nonce: u64,
 ) -> Result<Written, StoreError> {
     let base = nonce_of(base_nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let lowered = sqlx::query!(
-        "update mint_lane l set base_nonce = $2,
-             next_nonce = case when exists (select from nonce_slot s where s.sender = l.sender) then next_nonce else $2 end
-         where sender = $1 and base_nonce > $2",
-        lane.sender,
-        base
-    )
-    .execute(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let lowered = sqlx::query!(
+            "update mint_lane l set base_nonce = $2,
+                 next_nonce = case when exists (select from nonce_slot s where s.sender = l.sender) then next_nonce else $2 end
+             where sender = $1 and base_nonce > $2",
+            lane.sender,
+            base
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("lower a lane's first nonce"))?;
+        if lowered.rows_affected() == 0 {
+            return Err(Halt::Stale);
+        }
+        // From above, so that each lies right below the lowest.
+        sqlx::query!(
+            "insert into nonce_slot (sender, nonce, epoch)
+             select l.sender, n, l.epoch
+             from (select sender, nonce, epoch from nonce_slot where sender = $1 order by nonce limit 1) l
+             cross join lateral generate_series(l.nonce - 1, $2, -1) n order by n desc",
+            lane.sender,
+            base
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("fill a lane below its first nonce"))?;
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("lower a lane's first nonce"))?;
-    if lowered.rows_affected() == 0 {
-        return Ok(Written::Stale);
-    }
-    // From above, so that each lies right below the lowest.
-    sqlx::query!(
-        "insert into nonce_slot (sender, nonce, epoch)
-         select l.sender, n, l.epoch
-         from (select sender, nonce, epoch from nonce_slot where sender = $1 order by nonce limit 1) l
-         cross join lateral generate_series(l.nonce - 1, $2, -1) n order by n desc",
-        lane.sender,
-        base
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("fill a lane below its first nonce"))?;
-    commit(tx, ()).await
 }
 
 /// Notes since when nonces are unexplained, or that they are not.
@@ -171,19 +184,20 @@ pub async fn note_unexplained(
     epoch: i64,
     is_so: bool,
 ) -> Result<Written, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    sqlx::query!(
-        "update mint_lane set unexplained_since = case when $2 then coalesce(unexplained_since, clock_timestamp()) end
-         where sender = $1",
-        lane.sender,
-        is_so
-    )
-    .execute(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        sqlx::query!(
+            "update mint_lane set unexplained_since = case when $2 then coalesce(unexplained_since, clock_timestamp()) end
+             where sender = $1",
+            lane.sender,
+            is_so
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("note unexplained nonces"))?;
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("note unexplained nonces"))?;
-    commit(tx, ()).await
 }
 
 /// Notes what a node said of the key's account. A hint, for people and metrics.
@@ -222,54 +236,55 @@ pub async fn reserve(
     intent: i64,
     in_flight: u32,
 ) -> Result<Written<u64>, StoreError> {
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let nonce = sqlx::query_scalar!(
-        r#"update mint_lane l set next_nonce = next_nonce + 1
-           where sender = $1 and epoch = $2 and base_nonce is not null
-             and not exists (
-                 select from mint_pause where lifted_at is null
-                   and (scope = 'global' or (scope = 'contract' and subject = l.contract)
-                        or (scope = 'lane' and subject = l.sender)))
-             and (select count(*) from nonce_slot s where s.sender = l.sender and s.state in ('reserved', 'live')) < $4
-             and exists (
-                 select from mint_intent i join mint_award a on a.id = i.award_id
-                 where i.id = $3 and i.state = 'queued' and i.cancel_by is null and a.contract = l.contract)
-           returning next_nonce - 1 as "nonce!""#,
-        lane.sender,
-        epoch,
-        intent,
-        i64::from(in_flight)
-    )
-    .fetch_optional(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let nonce = sqlx::query_scalar!(
+            r#"update mint_lane l set next_nonce = next_nonce + 1
+               where sender = $1 and epoch = $2 and base_nonce is not null
+                 and not exists (
+                     select from mint_pause where lifted_at is null
+                       and (scope = 'global' or (scope = 'contract' and subject = l.contract)
+                            or (scope = 'lane' and subject = l.sender)))
+                 and (select count(*) from nonce_slot s where s.sender = l.sender and s.state in ('reserved', 'live')) < $4
+                 and exists (
+                     select from mint_intent i join mint_award a on a.id = i.award_id
+                     where i.id = $3 and i.state = 'queued' and i.cancel_by is null and a.contract = l.contract)
+               returning next_nonce - 1 as "nonce!""#,
+            lane.sender,
+            epoch,
+            intent,
+            i64::from(in_flight)
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::db("reserve a nonce"))?;
+        let Some(nonce) = nonce else {
+            return Err(Halt::Stale);
+        };
+        sqlx::query!(
+            "insert into nonce_slot (sender, nonce, intent_id, epoch) values ($1, $2, $3, $4)",
+            lane.sender,
+            nonce,
+            intent,
+            epoch
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("reserve a slot"))?;
+        let submitting = Change {
+            intent,
+            from: "queued",
+            to: "submitting",
+            reason: None,
+            note: &format!("has nonce {nonce}"),
+            failed: false,
+        };
+        if !change(&mut tx, &submitting).await? {
+            return Err(Halt::Stale);
+        }
+        commit(tx, super::natural("nonce_slot", nonce)?).await
+    })
     .await
-    .map_err(StoreError::db("reserve a nonce"))?;
-    let Some(nonce) = nonce else {
-        return Ok(Written::Stale);
-    };
-    sqlx::query!(
-        "insert into nonce_slot (sender, nonce, intent_id, epoch) values ($1, $2, $3, $4)",
-        lane.sender,
-        nonce,
-        intent,
-        epoch
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("reserve a slot"))?;
-    let submitting = Change {
-        intent,
-        from: "queued",
-        to: "submitting",
-        reason: None,
-        note: &format!("has nonce {nonce}"),
-        failed: false,
-    };
-    if !change(&mut tx, &submitting).await? {
-        return Ok(Written::Stale);
-    }
-    commit(tx, super::natural("nonce_slot", nonce)?).await
 }
 
 /// Lets an intent go from a reserved slot, which then takes a noop only. Stale when anything was signed.
@@ -284,36 +299,37 @@ pub async fn let_go(
     step: &Change<'_>,
 ) -> Result<Written, StoreError> {
     let nonce = nonce_of(nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let slot = sqlx::query!(
-        "select state, intent_id from nonce_slot where sender = $1 and nonce = $2 for update",
-        lane.sender,
-        nonce
-    )
-    .fetch_optional(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let slot = sqlx::query!(
+            "select state, intent_id from nonce_slot where sender = $1 and nonce = $2 for update",
+            lane.sender,
+            nonce
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::db("look at a slot"))?;
+        let Some(slot) = slot.filter(|s| s.state == "reserved") else {
+            return Err(Halt::Stale);
+        };
+        if slot.intent_id.is_none() && intent::stands(&mut tx, step).await? {
+            return commit(tx, ()).await;
+        }
+        if slot.intent_id != Some(step.intent) {
+            return Err(Halt::Stale);
+        }
+        sqlx::query!(
+            "update nonce_slot set intent_id = null where sender = $1 and nonce = $2",
+            lane.sender,
+            nonce
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::db("let an intent go from a slot"))?;
+        if !change(&mut tx, step).await? {
+            return Err(Halt::Stale);
+        }
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("look at a slot"))?;
-    let Some(slot) = slot.filter(|s| s.state == "reserved") else {
-        return Ok(Written::Stale);
-    };
-    if slot.intent_id.is_none() && intent::stands(&mut tx, step).await? {
-        return Ok(Written::Done(()));
-    }
-    if slot.intent_id != Some(step.intent) {
-        return Ok(Written::Stale);
-    }
-    sqlx::query!(
-        "update nonce_slot set intent_id = null where sender = $1 and nonce = $2",
-        lane.sender,
-        nonce
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::db("let an intent go from a slot"))?;
-    if !change(&mut tx, step).await? {
-        return Ok(Written::Stale);
-    }
-    commit(tx, ()).await
 }

@@ -90,8 +90,34 @@ pub struct Told<'a> {
 
 type Tx = Transaction<'static, Postgres>;
 
-/// Begins, with the lane's row locked. None when the lease is another's.
-async fn held(pool: &PgPool, lane: LaneRef<'_>, epoch: i64) -> Result<Option<Tx>, StoreError> {
+/// Why a step was not done. Nothing of it was written.
+enum Halt {
+    /// The lease is another's.
+    Lost,
+    /// What it rested on has changed.
+    Stale,
+    /// The database failed, or a guard refused.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A step of the mints: from [`held`] to [`commit`], or to where it halts.
+async fn step_of<T>(work: impl Future<Output = Result<T, Halt>>) -> Result<Written<T>, StoreError> {
+    match work.await {
+        Ok(value) => Ok(Written::Done(value)),
+        Err(Halt::Lost) => Ok(Written::Lost),
+        Err(Halt::Stale) => Ok(Written::Stale),
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
+
+/// Begins a step, with the lane's row locked. Lost when the lease is another's.
+async fn held(pool: &PgPool, lane: LaneRef<'_>, epoch: i64) -> Result<Tx, Halt> {
     let mut tx = super::begin(pool, "begin")
         .await
         .map_err(StoreError::db("begin"))?;
@@ -104,14 +130,19 @@ async fn held(pool: &PgPool, lane: LaneRef<'_>, epoch: i64) -> Result<Option<Tx>
     .fetch_optional(&mut *tx)
     .await
     .map_err(StoreError::db("look at the lease of the mints"))?;
-    Ok((ours == Some(true)).then_some(tx))
+    if ours == Some(true) {
+        Ok(tx)
+    } else {
+        Err(Halt::Lost)
+    }
 }
 
-async fn commit<T>(tx: Tx, value: T) -> Result<Written<T>, StoreError> {
+/// Ends a step: what it wrote stands.
+async fn commit<T>(tx: Tx, value: T) -> Result<T, Halt> {
     tx.commit()
         .await
         .map_err(StoreError::db("commit a step of the mints"))?;
-    Ok(Written::Done(value))
+    Ok(value)
 }
 
 /// Names who does what follows in this transaction, for the history.

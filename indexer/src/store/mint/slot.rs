@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::effect::store as store_effect;
 use super::intent::{change, stands};
-use super::{Change, LaneRef, Seen, Told, Tx, Written, commit, held, nonce_of};
+use super::{Change, Halt, LaneRef, Seen, Told, Tx, Written, commit, held, nonce_of, step_of};
 use crate::store::StoreError;
 
 /// Signed bytes to be stored.
@@ -86,7 +86,22 @@ async fn set_live(tx: &mut Tx, lane: LaneRef<'_>, nonce: i64) -> Result<(), Stor
     Ok(())
 }
 
-/// Stores signed bytes; the slot is live then. Stale when the slot is over or not there.
+/// Is the lane paused, but for want of budget? What is kept for the head of the line may be spent then.
+async fn may_not_sign(tx: &mut Tx, lane: LaneRef<'_>) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from mint_pause where lifted_at is null and reason <> 'fee_budget'
+                 and (scope = 'global' or (scope = 'contract' and subject = $1)
+                      or (scope = 'lane' and subject = $2))) as "paused!""#,
+        lane.contract,
+        lane.sender
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(StoreError::db("look for pauses of a lane"))
+}
+
+/// Stores signed bytes; the slot is live then. Stale when the slot is over or not there, or when a pause stops the lane.
 ///
 /// # Errors
 /// When the database fails or a guard refuses.
@@ -97,35 +112,39 @@ pub async fn record_attempt(
     attempt: &NewAttempt<'_>,
 ) -> Result<Written, StoreError> {
     let nonce = nonce_of(attempt.nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let slot = locked(&mut tx, lane, nonce).await?;
-    let Some(slot) = slot.filter(|s| s.state == "reserved" || s.state == "live") else {
-        return Ok(Written::Stale);
-    };
-    let stored = sqlx::query_scalar!(
-        r#"select (sender = $2 and nonce = $3 and raw_tx = $4) as "same!" from tx_attempt where txid = $1"#,
-        attempt.txid,
-        lane.sender,
-        nonce,
-        attempt.raw_tx
-    )
-    .fetch_optional(&mut *tx)
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let slot = locked(&mut tx, lane, nonce).await?;
+        let Some(slot) = slot.filter(|s| s.state == "reserved" || s.state == "live") else {
+            return Err(Halt::Stale);
+        };
+        let stored = sqlx::query_scalar!(
+            r#"select (sender = $2 and nonce = $3 and raw_tx = $4) as "same!" from tx_attempt where txid = $1"#,
+            attempt.txid,
+            lane.sender,
+            nonce,
+            attempt.raw_tx
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::db("look for signed bytes"))?;
+        if stored == Some(true) {
+            return commit(tx, ()).await;
+        }
+        if stored.is_some() {
+            return Err(Halt::Failed(StoreError::Corrupt {
+                table: "tx_attempt",
+                detail: format!("{} is another transaction", hex::encode(attempt.txid)),
+            }));
+        }
+        if may_not_sign(&mut tx, lane).await? {
+            return Err(Halt::Stale);
+        }
+        insert(&mut tx, lane, epoch, slot.intent_id, attempt, false).await?;
+        set_live(&mut tx, lane, nonce).await?;
+        commit(tx, ()).await
+    })
     .await
-    .map_err(StoreError::db("look for signed bytes"))?;
-    if stored == Some(true) {
-        return Ok(Written::Done(()));
-    }
-    if stored.is_some() {
-        return Err(StoreError::Corrupt {
-            table: "tx_attempt",
-            detail: format!("{} is another transaction", hex::encode(attempt.txid)),
-        });
-    }
-    insert(&mut tx, lane, epoch, slot.intent_id, attempt, false).await?;
-    set_live(&mut tx, lane, nonce).await?;
-    commit(tx, ()).await
 }
 
 /// Stores what a node said to a transaction. It is so, whoever asked.
@@ -214,16 +233,17 @@ pub async fn observe(
     seen: Option<&Seen>,
 ) -> Result<Written, StoreError> {
     let nonce = nonce_of(nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let slot = locked(&mut tx, lane, nonce).await?;
-    let Some(slot) = slot.filter(|s| s.state == "reserved" || s.state == "live") else {
-        return Ok(Written::Stale);
-    };
-    put_seen(&mut tx, lane, nonce, seen).await?;
-    follow(&mut tx, slot.intent_id, seen).await?;
-    commit(tx, ()).await
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let slot = locked(&mut tx, lane, nonce).await?;
+        let Some(slot) = slot.filter(|s| s.state == "reserved" || s.state == "live") else {
+            return Err(Halt::Stale);
+        };
+        put_seen(&mut tx, lane, nonce, seen).await?;
+        follow(&mut tx, slot.intent_id, seen).await?;
+        commit(tx, ()).await
+    })
+    .await
 }
 
 /// How a slot ends.
@@ -250,33 +270,34 @@ pub async fn finish(
     told: Option<&Told<'_>>,
 ) -> Result<Written, StoreError> {
     let nonce = nonce_of(nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    let (seen, state) = match end {
-        End::Ours(seen) => (seen, "consumed"),
-        End::Foreign(seen) => (seen, "dead"),
-    };
-    let Some(slot) = locked(&mut tx, lane, nonce).await? else {
-        return Ok(Written::Stale);
-    };
-    let over = slot.state == "consumed" || slot.state == "dead";
-    if over && (slot.state != state || slot.by_txid.as_ref() != Some(&seen.txid)) {
-        return Ok(Written::Stale);
-    }
-    if !over {
-        end_slot(&mut tx, lane, nonce, end).await?;
-    }
-    if let Some(told) = told {
-        store_effect(&mut tx, lane, told).await?;
-    }
-    if let Some(step) = step
-        && !change(&mut tx, step).await?
-        && !stands(&mut tx, step).await?
-    {
-        return Ok(Written::Stale);
-    }
-    commit(tx, ()).await
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        let (seen, state) = match end {
+            End::Ours(seen) => (seen, "consumed"),
+            End::Foreign(seen) => (seen, "dead"),
+        };
+        let Some(slot) = locked(&mut tx, lane, nonce).await? else {
+            return Err(Halt::Stale);
+        };
+        let over = slot.state == "consumed" || slot.state == "dead";
+        if over && (slot.state != state || slot.by_txid.as_ref() != Some(&seen.txid)) {
+            return Err(Halt::Stale);
+        }
+        if !over {
+            end_slot(&mut tx, lane, nonce, end).await?;
+        }
+        if let Some(told) = told {
+            store_effect(&mut tx, lane, told).await?;
+        }
+        if let Some(step) = step
+            && !change(&mut tx, step).await?
+            && !stands(&mut tx, step).await?
+        {
+            return Err(Halt::Stale);
+        }
+        commit(tx, ()).await
+    })
+    .await
 }
 
 async fn end_slot(
@@ -338,28 +359,29 @@ pub async fn adopt(
     found: Option<(&NewAttempt<'_>, &Seen)>,
 ) -> Result<Written, StoreError> {
     let slot = nonce_of(nonce)?;
-    let Some(mut tx) = held(pool, lane, epoch).await? else {
-        return Ok(Written::Lost);
-    };
-    if !adoptable(&mut tx, lane, slot, intent, found.is_some()).await? {
-        return Ok(Written::Stale);
-    }
-    if let Some((attempt, seen)) = found {
-        insert(&mut tx, lane, epoch, intent, attempt, true).await?;
-        set_live(&mut tx, lane, slot).await?;
-        put_seen(&mut tx, lane, slot, Some(seen)).await?;
-        if let Some(intent) = intent {
-            sqlx::query!(
-                "update mint_intent set state = 'included', reason = null, note = 'its mint was found on the chain'
-                 where id = $1",
-                intent
-            )
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::db("adopt an intent"))?;
+    step_of(async {
+        let mut tx = held(pool, lane, epoch).await?;
+        if !adoptable(&mut tx, lane, slot, intent, found.is_some()).await? {
+            return Err(Halt::Stale);
         }
-    }
-    commit(tx, ()).await
+        if let Some((attempt, seen)) = found {
+            insert(&mut tx, lane, epoch, intent, attempt, true).await?;
+            set_live(&mut tx, lane, slot).await?;
+            put_seen(&mut tx, lane, slot, Some(seen)).await?;
+            if let Some(intent) = intent {
+                sqlx::query!(
+                    "update mint_intent set state = 'included', reason = null, note = 'its mint was found on the chain'
+                     where id = $1",
+                    intent
+                )
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::db("adopt an intent"))?;
+            }
+        }
+        commit(tx, ()).await
+    })
+    .await
 }
 
 /// Makes the slot that a found transaction belongs to, if it is not there.

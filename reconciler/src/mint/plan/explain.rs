@@ -192,10 +192,12 @@ fn unseen(view: &View, policy: &Policy, by_chain: u64, plan: &mut Plan) -> bool 
         is_unseen(by_all) || hole.is_some(),
     );
     let since = view.book.unexplained_since_s;
-    if all != since.is_some() {
+    // Where no node was heard, what was unexplained still is: on a chain that grows, a node is ahead every few looks.
+    let still = nonces.is_empty() && since.is_some();
+    if (all || still) != since.is_some() {
         plan.push(Step::NoteUnexplained { is_so: all });
     }
-    if any {
+    if any || still {
         plan.notes.insert(Note::Unexplained);
     }
     let over = since.is_some_and(|s| view.book.now_s.saturating_sub(s) >= policy.unexplained_s);
@@ -212,7 +214,7 @@ fn unseen(view: &View, policy: &Policy, by_chain: u64, plan: &mut Plan) -> bool 
             ),
         });
     }
-    !any
+    !any && !still
 }
 
 /// The account's nonce by all nodes, where it is below the first one that was given out here: a fork took back what the

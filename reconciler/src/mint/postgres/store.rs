@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use stxworx_indexer::model::TxId;
 use stxworx_indexer::store::Pool;
-use stxworx_indexer::store::mint::lane::Leased;
+use stxworx_indexer::store::mint::lane::{Leased, Terms};
 use stxworx_indexer::store::mint::slot::{self, End};
 use stxworx_indexer::store::mint::{
     Change, Seen, Told, Written, again, book, effect, intent, lane, pause,
 };
 
+use super::super::policy::Policy;
 use super::super::ports::{
     Adopted, BEHIND, Book, Effect, Known, Lease, Move, NewAttempt, PortError, SlotEnd, Store, Wrote,
 };
@@ -26,28 +27,18 @@ pub struct PgStore {
     pool: Pool,
     final_after: u32,
     fee_cap: u64,
+    fee_budget: u128,
 }
 
 impl PgStore {
-    /// On a database, where a block is final after so many Bitcoin blocks, and no fee is above the cap (micro-STX).
-    pub fn new(pool: Pool, final_after_burn_blocks: u32, fee_cap: u64) -> Self {
+    /// On a database, where a block is final after so many Bitcoin blocks, and where the policy's limits of fees hold.
+    pub fn new(pool: Pool, final_after_burn_blocks: u32, policy: &Policy) -> Self {
         Self {
             pool,
             final_after: final_after_burn_blocks,
-            fee_cap,
+            fee_cap: policy.fee_cap,
+            fee_budget: policy.fee_budget_per_day,
         }
-    }
-}
-
-impl PgStore {
-    /// Notes what a node said of the key's account, for people and metrics.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn note_account(&self, lane: &LaneId, account: &Account) -> Answered<()> {
-        lane::note_account(&self.pool, lane_ref(lane), account.nonce, account.balance)
-            .await
-            .map_err(failed("noting an account"))
     }
 }
 
@@ -101,7 +92,12 @@ fn scope(scope: &Scope) -> (&'static str, &str) {
 
 impl Store for PgStore {
     async fn lease(&self, lane: &LaneId, holder: &str, ttl: Duration) -> Answered<Lease> {
-        let leased = lane::lease(&self.pool, lane_ref(lane), holder, ttl, self.final_after).await;
+        let terms = Terms {
+            ttl,
+            final_after: self.final_after,
+            fee_budget: self.fee_budget,
+        };
+        let leased = lane::lease(&self.pool, lane_ref(lane), holder, terms).await;
         match leased.map_err(failed("taking a lane's lease"))? {
             Leased::Taken(epoch) => Ok(Lease::Taken { epoch }),
             Leased::Held(holder) => Ok(Lease::Held { holder }),
@@ -146,6 +142,12 @@ impl Store for PgStore {
                 })
             })
             .collect()
+    }
+
+    async fn note_account(&self, lane: &LaneId, account: &Account) -> Answered<()> {
+        lane::note_account(&self.pool, lane_ref(lane), account.nonce, account.balance)
+            .await
+            .map_err(failed("noting an account"))
     }
 
     async fn open_lane(&self, lane: &LaneId, epoch: i64, base_nonce: u64) -> Answered<Wrote> {

@@ -35,6 +35,17 @@ pub enum RemoteError {
     /// No answer.
     #[error("the signer does not answer")]
     Unreachable(#[source] reqwest::Error),
+    /// Its certificate is not believed.
+    #[error(
+        "the certificate at the signer's address is not believed, and nothing was asked; mint.signer_ca_file names the \
+         authorities that are"
+    )]
+    Untrusted(#[source] reqwest::Error),
+    /// It does not believe our certificate, or wants one.
+    #[error(
+        "the signer's side does not let us in for our certificate; mint.signer_identity_file names the one that we show"
+    )]
+    Unwelcome(#[source] reqwest::Error),
     /// It wants us to wait.
     #[error("the signer refuses for now (HTTP {status}): {error}")]
     Busy {
@@ -158,7 +169,10 @@ fn port(error: RemoteError) -> PortError {
     let what = "signing a transaction";
     match error {
         RemoteError::Refused(error) => refused(&error),
-        RemoteError::Unreachable(_) | RemoteError::Busy { .. } => PortError::Passing {
+        RemoteError::Unreachable(_)
+        | RemoteError::Untrusted(_)
+        | RemoteError::Unwelcome(_)
+        | RemoteError::Busy { .. } => PortError::Passing {
             what,
             source: Box::new(error),
         },
@@ -230,8 +244,7 @@ impl Client {
             .header(MAC_HEADER, mac)
             .body(body)
             .send();
-        let unreachable = |e: reqwest::Error| RemoteError::Unreachable(e.without_url());
-        let mut response = sent.await.map_err(unreachable)?;
+        let mut response = sent.await.map_err(unanswered)?;
         let status = response.status().as_u16();
         let given = response
             .headers()
@@ -240,7 +253,7 @@ impl Client {
             .unwrap_or_default()
             .to_owned();
         let mut answer = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+        while let Some(piece) = response.chunk().await.map_err(unanswered)? {
             if answer.len() + piece.len() > LARGEST {
                 return Err(RemoteError::Unusable(format!(
                     "it is longer than {LARGEST} bytes"
@@ -262,6 +275,44 @@ impl Client {
             _ => RemoteError::Denied { status, error },
         })
     }
+}
+
+/// Why no answer came.
+fn unanswered(error: reqwest::Error) -> RemoteError {
+    use rustls::AlertDescription as Alert;
+    let error = error.without_url();
+    match of_tls(&error) {
+        Some(rustls::Error::InvalidCertificate(_)) => RemoteError::Untrusted(error),
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        )) => RemoteError::Unwelcome(error),
+        _ => RemoteError::Unreachable(error),
+    }
+}
+
+/// What TLS says, somewhere below. An error of input and output does not name what it wraps as its source.
+fn of_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io
+                .get_ref()
+                .map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// An answer without the secret's HMAC: of something in front of the signer that is busy, or of somebody else.

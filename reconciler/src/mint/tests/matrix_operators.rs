@@ -399,3 +399,26 @@ fn matrix_62_a_graceful_stop() {
     let mut next = honest(&scene.world, 78, &scene.policy);
     assert!(pass(&mut next).unwrap().standby.is_none());
 }
+
+#[test]
+fn what_is_unexplained_stays_so_while_every_node_is_ahead_of_the_mirror() {
+    let mut scene = Scene::new();
+    {
+        // A node had invented nonces when the lane was opened.
+        let mut world = scene.world();
+        (world.db.base, world.db.next) = (Some(7), 7);
+    }
+    scene.step(20);
+    let since = scene.world().db.unexplained_s;
+    assert!(since.is_some(), "{}", scene.world().story());
+    scene.world().mirror_lag = 1;
+    for _ in 0..40 {
+        scene.step(20);
+        let world = scene.world();
+        assert_eq!(world.db.unexplained_s, since, "{}", world.story());
+        assert!(world.db.slots.is_empty() && world.db.pauses.is_empty());
+    }
+    scene.world().mirror_lag = 0;
+    scene.live("the badge", |w| w.state_of(ANN, 1) == IntentState::FinalOk);
+    assert_eq!(scene.world().db.base, Some(0));
+}

@@ -336,10 +336,11 @@ impl Memory {
             return Ok(Wrote::Lost);
         }
         let (now_s, cap, unguarded) = (self.now_s, self.fee_cap, self.unguarded);
+        let paused = self.pauses.iter().any(|p| p.code != PauseCode::FeeBudget);
         let Some(slot) = self.slot_mut(new.nonce) else {
             return refused("storing an attempt", "T1");
         };
-        if !slot.state.is_open() {
+        if !slot.state.is_open() || paused {
             return Ok(Wrote::Stale);
         }
         let noop_there = slot.attempts.iter().any(|a| a.payload == Payload::Noop);

@@ -412,6 +412,10 @@ impl Store for Hand {
         self.call("known", |w| w.db.known(users))
     }
 
+    async fn note_account(&self, _: &LaneId, _: &Account) -> Result<(), PortError> {
+        self.call("note_account", |_| ())
+    }
+
     async fn open_lane(&self, _: &LaneId, epoch: i64, base: u64) -> Result<Wrote, PortError> {
         self.call("open_lane", |w| w.db.open_lane(epoch, base))?
     }
