@@ -384,7 +384,10 @@ fn a_fault_on_any_side_is_found_laid_at_the_right_door_and_healed() {
         let names: Vec<_> = left.iter().map(|mutation| mutation.name).collect();
         println!("{played} played, {} left: {names:?}", names.len());
         assert!(played >= 35, "{played} in {rounds} rounds");
-        assert!(names.is_empty() || rounds == 2, "nothing to play these with: {names:?}");
+        assert!(
+            names.is_empty() || rounds == 2,
+            "nothing to play these with: {names:?}"
+        );
         assert!(wrong.is_empty(), "{wrong:#?}");
         let resolved = theatre.stage.breaks(&["resolved"]).await;
         let is_played = |mutation: &&Mutation| !names.contains(&mutation.name);

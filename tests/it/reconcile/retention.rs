@@ -130,6 +130,11 @@ fn a_filled_database_is_emptied_in_bounded_steps_and_its_guards_hold() {
                 select 'projects', 700000 + n % 97, 'old' || n, 0, sha256('x'), '{}', r.id, r.id + 1
                 from generate_series(1, 30000) n
                 cross join lateral (select min(id) + n % 2900 as id from reconcile_run where started_at < now() - interval '70 days') r;";
+        // Runs are numbered in the order of time: the first one is as old as those that follow it here.
+        let aged = format!(
+            "update reconcile_run set started_at = started_at - interval '100 days' where id = {first}"
+        );
+        stage.mirror.sql(aged).await;
         stage.mirror.sql(fill).await;
         let last = stage.sweep().await.run;
         let runs = stage
@@ -169,7 +174,7 @@ fn a_filled_database_is_emptied_in_bounded_steps_and_its_guards_hold() {
         // By hand, what stands and what can be carried out again cannot be removed, by nobody.
         for statement in [
             "delete from platform_row where to_run is null".to_owned(),
-            format!("delete from reconcile_run where id = {first}"),
+            format!("delete from reconcile_run where id = {last}"),
             "truncate platform_row".to_owned(),
             "truncate reconcile_run cascade".to_owned(),
         ] {

@@ -321,9 +321,12 @@ pub(super) fn laid(info: &RuleInfo, verdict: Verdict, holds: Option<bool>) -> Ve
         match (holds, it.fault) {
             (true, Fault::Mirror) => it.fault = Fault::Node,
             (false, Fault::Node) => it.fault = Fault::Mirror,
-            (false, Fault::Platform) if !OF_PLATFORM.contains(&info.id) => {
-                it.fault = Fault::Mirror;
+            (false, Fault::Platform) => {
+                // What would be set might be the mirror's own error.
                 it.repair = None;
+                if !OF_PLATFORM.contains(&info.id) {
+                    it.fault = Fault::Mirror;
+                }
             }
             _ => {}
         }

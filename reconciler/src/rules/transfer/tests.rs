@@ -90,7 +90,11 @@ fn found(verdicts: Vec<(&'static str, Verdict)>) -> Vec<String> {
 fn what_is_recorded_once_as_it_moved_is_right() {
     let right = row("a", &[]);
     assert_eq!(
-        found(judged(&[fee(3, 50, true)], &[right.clone()], &WHOLE)),
+        found(judged(
+            &[fee(3, 50, true)],
+            std::slice::from_ref(&right),
+            &WHOLE
+        )),
         [""; 0]
     );
     // Two fees of one transaction, in any order; and who sent it may be left out.
