@@ -1,6 +1,6 @@
 //! Metrics of reconciliation.
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use serde_json::Value;
 
 use crate::store::reconcile::breaks::LiveCount;
@@ -19,6 +19,8 @@ pub struct ReconcileMetrics {
     skips: IntGaugeVec,
     coverage: IntGaugeVec,
     repairs: IntCounterVec,
+    pruned: IntCounterVec,
+    prune_failures: IntCounter,
 }
 
 impl ReconcileMetrics {
@@ -81,7 +83,23 @@ impl ReconcileMetrics {
                 "Repairs of the platform that were carried out, and what came of them.",
                 &["outcome"],
             )?,
+            pruned: counters(
+                "stxworx_reconcile_pruned_total",
+                "Rows of the platform and runs that were removed because no rerun needs them any more.",
+                &["what"],
+            )?,
+            prune_failures: {
+                let metric = IntCounter::new(
+                    "stxworx_reconcile_prune_failures_total",
+                    "Times that old rows and runs could not be removed.",
+                )?;
+                registry.register(Box::new(metric.clone()))?;
+                metric
+            },
         };
+        for what in ["rows", "runs"] {
+            metrics.pruned.with_label_values(&[what]);
+        }
         metrics.breaks.with_label_values(&[NONE; 4]);
         metrics.skips.with_label_values(&[NONE]);
         metrics.coverage.with_label_values(&[NONE]);
@@ -105,6 +123,7 @@ impl ReconcileMetrics {
         }
         for kind in [
             "rule_broken",
+            "rule_failed",
             "too_many",
             "canary",
             "not_compared",
@@ -113,6 +132,16 @@ impl ReconcileMetrics {
             metrics.notes.with_label_values(&[kind]);
         }
         Ok(metrics)
+    }
+
+    /// Counts what was removed: `rows` or `runs`.
+    pub fn pruned(&self, what: &str, count: u64) {
+        self.pruned.with_label_values(&[what]).inc_by(count);
+    }
+
+    /// Counts that nothing, or not all, could be removed.
+    pub fn prune_failed(&self) {
+        self.prune_failures.inc();
     }
 
     /// Counts a run.

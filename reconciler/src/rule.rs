@@ -83,8 +83,8 @@ pub struct RuleInfo {
 /// What is compared: its kind and its key, for instance `project` and `ST….freelance-logic/40`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// `project`, `asset`, `user`, `badge`; a row that points nowhere: `platform_project`, `platform_user`,
-    /// `platform_badge`; what only an audit looks at: `token`, `balance`, `treasury`, `contract`, `block`.
+    /// `project`, `asset`, `user`, `badge`, `treasury_tx`; a row that points nowhere: `platform_project`, `platform_user`,
+    /// `platform_badge`, `platform_transfer`; what only an audit looks at: `token`, `balance`, `treasury`, `contract`, `block`.
     pub kind: String,
     /// Which one.
     pub key: String,
@@ -199,6 +199,8 @@ pub enum Skip {
     NotKept,
     /// A value that cannot be read; the break about the value itself is another rule's.
     Unreadable,
+    /// The rule itself failed: an error of this program. The others went on.
+    RuleFailed,
 }
 
 /// What a rule says of one subject.

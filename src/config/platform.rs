@@ -66,6 +66,7 @@ impl PlatformConfig {
             pauses: Pauses {
                 incremental: Duration::from_secs(1),
                 sweep: Duration::from_secs(15),
+                keep_days: Some(30),
             },
             node_url: None,
             repairs: None,
@@ -97,6 +98,7 @@ pub(super) fn read(
             projects_query: values.text("platform.projects_query")?,
             badges_query: values.text("platform.badges_query")?,
             users_query: values.text("platform.users_query")?,
+            transfers_query: values.text("platform.transfers_query")?,
             statement_timeout: ms("platform.statement_timeout_ms", 100, DAY_MS)?,
         },
         contract: Some(contract).filter(|id| !id.is_empty()),
@@ -111,6 +113,7 @@ pub(super) fn read(
     let pauses = Pauses {
         incremental: ms("platform.pause_ms", 100, DAY_MS)?,
         sweep: ms("platform.sweep_pause_ms", 100, 30 * DAY_MS)?,
+        keep_days: Some(values.integer("platform.keep_days", 0, 36_500)?).filter(|days| *days > 0),
     };
     Ok((!url.is_empty()).then_some(PlatformConfig {
         repairs: repairs(values)?,

@@ -436,6 +436,12 @@ const FIRST: &[Setting] = &[
         "Query of its users. Empty: its own table users, if there is one. off: nothing of them is compared.",
     ),
     setting(
+        "platform.transfers_query",
+        Kind::Text,
+        "\"\"",
+        "Query of what it records of the treasury. Empty: its own table dao_transactions, if there is one. off: it records nothing.",
+    ),
+    setting(
         "platform.earned_asset",
         Kind::Text,
         "\"STX\"",
@@ -470,6 +476,12 @@ const FIRST: &[Setting] = &[
         Kind::Integer,
         "3600000",
         "Pause between two looks at everything, in ms.",
+    ),
+    setting(
+        "platform.keep_days",
+        Kind::Integer,
+        "30",
+        "Days in which a run can be carried out again: what older runs saw of the platform is removed, but for what breaks that are not over need. 0: nothing is removed.",
     ),
     setting(
         "platform.open_limit",

@@ -328,6 +328,13 @@ impl Break {
         matches!(self.state, State::Open | State::Acknowledged { .. })
     }
 
+    /// Is it open, or would it be if it were seen once more at this moment?
+    pub fn would_open(&self, policy: &Policy, now: &Anchor) -> bool {
+        let window = policy.windows.of(self.finding.lag);
+        let is_ripe = self.sightings.saturating_add(1) >= policy.sightings;
+        self.is_open() || (is_ripe && window.is_over(&self.first_seen, now))
+    }
+
     /// Who is wrong.
     pub fn fault(&self) -> Fault {
         self.finding.fault

@@ -19,6 +19,8 @@ use crate::rule::{Finding, RuleInfo, Subject, Verdict};
 const PERIOD: &str = "";
 /// Keys looked up at once.
 const KEYS: usize = 1_000;
+/// Subjects with breaks that are held in memory, so that pages without any ask for none. If there are more, each asks.
+const HELD: i64 = 20_000;
 /// Lines of the history held back.
 const EVENTS: usize = 5_000;
 
@@ -130,6 +132,8 @@ pub(super) struct Apply<'a> {
     /// Breaks that failed in this run: a row that comes twice is one observation.
     failed: HashSet<BreakId>,
     absent: Vec<Absent>,
+    /// Subjects that have breaks; none until it is asked for, and where they are too many.
+    with_breaks: Option<Option<HashSet<Subject>>>,
     puts: BTreeMap<BreakId, StoredBreak>,
     drops: Vec<Vec<u8>>,
     events: Vec<NewEvent>,
@@ -156,6 +160,7 @@ impl<'a> Apply<'a> {
             openings: BTreeMap::new(),
             failed: HashSet::new(),
             absent: Vec::new(),
+            with_breaks: None,
             puts: BTreeMap::new(),
             drops: Vec::new(),
             events: Vec::new(),
@@ -163,12 +168,34 @@ impl<'a> Apply<'a> {
         }
     }
 
+    /// Subjects with breaks: only runs make breaks, and this is the only run.
+    async fn with_breaks(&mut self) -> Result<Option<&HashSet<Subject>>, EngineError> {
+        if self.with_breaks.is_none() {
+            let all = self.writing.subjects_of_breaks(HELD).await?;
+            let set = all.map(|all| {
+                let subjects = all.into_iter().map(|(kind, key)| Subject { kind, key });
+                subjects.collect()
+            });
+            self.with_breaks = Some(set);
+        }
+        Ok(self.with_breaks.as_ref().and_then(Option::as_ref))
+    }
+
     async fn known(&mut self, page: &[Judged]) -> Result<Known, EngineError> {
+        let with_breaks = self.with_breaks().await?;
+        if with_breaks.is_some_and(HashSet::is_empty) {
+            return Ok(Known::new());
+        }
+        let has = |subject: &Subject| with_breaks.is_none_or(|all| all.contains(subject));
         let mut subjects: Vec<Subject> = Vec::new();
         for judged in page {
             subjects.push(judged.subject.clone());
             // A row that pointed nowhere before has breaks of its own.
             subjects.extend(judged.rows.iter().map(RowMark::subject));
+        }
+        subjects.retain(has);
+        if subjects.is_empty() {
+            return Ok(Known::new());
         }
         subjects.sort();
         subjects.dedup();
@@ -372,6 +399,13 @@ impl<'a> Apply<'a> {
         }
         if !self.puts.is_empty() {
             let puts: Vec<_> = std::mem::take(&mut self.puts).into_values().collect();
+            if let Some(Some(all)) = &mut self.with_breaks {
+                let subjects = puts.iter().map(|it| Subject {
+                    kind: it.subject_kind.clone(),
+                    key: it.subject_key.clone(),
+                });
+                all.extend(subjects);
+            }
             self.writing.put_breaks(&puts, run).await?;
         }
         // Whoever adds to the history makes all others wait: as late as memory allows.

@@ -11,6 +11,7 @@ use stxworx_indexer::store::reconcile::Writing;
 use stxworx_indexer::store::reconcile::breaks::live_subjects;
 use stxworx_indexer::store::reconcile::image::{Image, NOWHERE, Scope, Spot};
 use stxworx_indexer::store::reconcile::mirror;
+use stxworx_indexer::store::reconcile::moves;
 use stxworx_indexer::store::reconcile::run::RunRow;
 use stxworx_indexer::store::reconcile::states;
 
@@ -18,6 +19,7 @@ use super::error::EngineError;
 use super::inputs::{Inputs, Scopes};
 use super::stream::ImageStream;
 use super::subjects::sibling;
+use super::treasury;
 use super::{Basis, Ground, Settings};
 use crate::anchor::Anchor;
 use crate::platform::postgres::{Entity, Filter, Platform, RowAt, Shape};
@@ -29,6 +31,7 @@ struct Found {
     keys: BTreeSet<String>,
     badges: BTreeSet<String>,
     users: BTreeSet<String>,
+    transfers: BTreeSet<String>,
     assets: bool,
 }
 
@@ -47,11 +50,15 @@ impl Found {
             Entity::Users => {
                 self.users.insert(spot.group().to_owned());
             }
+            Entity::Transfers => {
+                self.transfers.insert(spot.group().to_owned());
+            }
         }
     }
 
     fn len(&self) -> usize {
-        self.places.len() + self.keys.len() + self.badges.len() + self.users.len()
+        let people = self.badges.len() + self.users.len();
+        self.places.len() + self.keys.len() + people + self.transfers.len()
     }
 }
 
@@ -102,6 +109,7 @@ pub(super) async fn scopes(
         },
         badges: found.badges.into_iter().collect(),
         users: found.users.into_iter().collect(),
+        transfers: found.transfers.into_iter().collect(),
         assets: found.assets,
     }))
 }
@@ -134,6 +142,7 @@ async fn by_chain(
         sibling(&ground.contract, "freelance-badges"),
     );
     let (lines, most) = ((seen, newest), above(limit));
+    let treasuries = treasury::treasuries(ground).await?;
     let now = ground.anchor;
     let connection = ground.snapshot.connection();
     let touched = mirror::touched(connection, PROJECTS.id, &ground.contract, lines, most).await?;
@@ -148,6 +157,8 @@ async fn by_chain(
     found
         .badges
         .extend(states::holders_of(connection, &touched).await?);
+    let touched = moves::touched(connection, &treasuries, lines, most).await?;
+    found.transfers.extend(touched);
     // An attestation ends by itself; after a fork, Bitcoin's height may be a lower one than it was.
     let then: Option<Anchor> = last
         .anchor
@@ -267,6 +278,7 @@ async fn by_breaks(
     if subjects.len() > limit {
         return Ok(false);
     }
+    let security = treasury::contract(ground);
     let (mut keys, mut of_badges) = (Vec::new(), Vec::new());
     for (kind, key) in subjects {
         let (contract, rest) = key.split_once('/').unwrap_or((&key, ""));
@@ -286,6 +298,12 @@ async fn by_breaks(
             }
             "user" if contract == data => {
                 found.users.insert(rest.to_owned());
+            }
+            treasury::KIND if contract == security => {
+                found.transfers.insert(rest.to_owned());
+            }
+            treasury::ALONE => {
+                found.transfers.insert(format!(" {key}"));
             }
             "asset" => found.assets = true,
             _ => {}

@@ -10,16 +10,19 @@ use stxworx_indexer::store::read::ReadError;
 use stxworx_indexer::store::reconcile::{breaks, run};
 use tokio_util::sync::CancellationToken;
 
+use super::prune::{Bounds, Pruned, prune};
 use super::repair::{Repairs, repair};
 use super::{EngineError, RunReport, Settings, Wanted, reconcile};
 
-/// How often.
+/// How often, and how long what was seen is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Pauses {
     /// Between two looks at what changed.
     pub incremental: Duration,
     /// Between two looks at everything.
     pub sweep: Duration,
+    /// Days in which a run can be carried out again; none for ever.
+    pub keep_days: Option<u32>,
 }
 
 /// Runs until it is told to stop. A run that fails is noted and comes again after the pause: a platform that is away
@@ -32,6 +35,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut swept: Option<Instant> = None;
+    let mut is_more = false;
     while !stop.is_cancelled() {
         let due = swept.is_none_or(|at| at.elapsed() >= pauses.sweep);
         let wanted = if due {
@@ -48,6 +52,11 @@ pub async fn run(
             if report.kind == "sweep" {
                 swept = Some(Instant::now());
             }
+            if let Some(days) = pauses.keep_days
+                && (is_more || report.kind == "sweep")
+            {
+                is_more = tidy_up(&pool, days, &metrics).await;
+            }
             if let Some(repairs) = &repairs {
                 heal(&pool, repairs, report.run, &metrics).await;
             }
@@ -58,6 +67,31 @@ pub async fn run(
         tokio::select! {
             () = tokio::time::sleep(pauses.incremental) => {}
             () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Is there more to remove? What fails is tried after the next sweep.
+async fn tidy_up(pool: &Pool, days: u32, metrics: &Metrics) -> bool {
+    match prune(pool, days, Bounds::default()).await {
+        Ok(pruned) => {
+            metrics.reconcile.pruned("rows", pruned.rows);
+            metrics.reconcile.pruned("runs", pruned.runs);
+            if pruned != Pruned::default() {
+                tracing::debug!(
+                    rows = pruned.rows,
+                    emptied = pruned.emptied,
+                    runs = pruned.runs,
+                    more = pruned.more,
+                    "removed what old reconciliations saw"
+                );
+            }
+            pruned.more
+        }
+        Err(error) => {
+            metrics.reconcile.prune_failed();
+            tracing::warn!(error = %error_chain(&error), "what old reconciliations saw could not be removed");
+            false
         }
     }
 }

@@ -7,8 +7,8 @@ use stxworx_indexer::store::reconcile::states;
 
 use super::error::EngineError;
 use super::ground::Ground;
-use super::inputs::{Inputs, Scopes};
-use super::judge::{Case, Judged};
+use super::inputs::{Balance, Inputs, Scopes};
+use super::judge::{Case, Judged, guarded};
 use super::session::Session;
 use super::stream::{ChainStream, ImageStream, Marks, PROJECTS, RowSource};
 use super::subjects::asset_states;
@@ -66,7 +66,7 @@ fn named(cases: &[Case]) -> Vec<Vec<u8>> {
     named.into_iter().collect()
 }
 
-fn claim(row: states::ClaimedRow) -> Option<(TxId, Claim)> {
+pub(super) fn claim(row: states::ClaimedRow) -> Option<(TxId, Claim)> {
     let call = row.contract.map(|contract| {
         let function = row.function.unwrap_or_default();
         format!("{contract} {function}").trim_end().to_owned()
@@ -88,12 +88,11 @@ pub(super) async fn assets(
     is_sweep: bool,
 ) -> Result<(), EngineError> {
     let mut all = Vec::new();
-    for (entity, state, hash) in asset_states(ground).await? {
-        let answer = inputs
-            .balances
-            .get(&entity)
-            .map(super::inputs::Balance::read);
-        let (at_node, mirror_holds) = answer.unwrap_or((Err(Skip::NoNode), None));
+    for asset in asset_states(ground).await? {
+        let (entity, state, hash) = (asset.entity, asset.state, asset.hash);
+        let answer = inputs.balances.get(&entity).map(Balance::read);
+        let at_node = answer.unwrap_or(Err(Skip::NoNode));
+        let mirror_holds = inputs.holds.get(&entity).copied();
         let case = AssetCase {
             anchor: &session.judge.anchor,
             chain: &state,
@@ -113,7 +112,7 @@ pub(super) async fn assets(
                 .into_iter()
                 // Without all projects there is no sum.
                 .filter(|rule| is_sweep || rule.info().id != "F7")
-                .map(|rule| (rule.info(), rule.judge(&case)))
+                .map(|rule| (rule.info(), guarded(|| rule.judge(&case))))
                 .collect(),
         };
         session.judge.note(&judged);
@@ -130,7 +129,7 @@ pub(super) async fn audits(session: &mut Session<'_>, inputs: &Inputs) -> Result
     }
     let mut all: Vec<Judged> = Vec::with_capacity(by_subject.len());
     for (subject, it) in by_subject {
-        let verdict: Verdict = judge_audited(it);
+        let verdict: Verdict = guarded(|| judge_audited(it));
         let judged = Judged {
             entity: "audits",
             subject,

@@ -9,6 +9,7 @@ use stxworx_indexer::store::read::{Snapshot, market};
 use stxworx_indexer::store::reconcile::mirror::{self, Standing};
 
 use super::error::EngineError;
+use super::inputs::Inputs;
 use super::judge::{self, Judge};
 use super::{At, Settings};
 use crate::anchor::Anchor;
@@ -150,10 +151,12 @@ impl Basis {
         })
     }
 
-    pub(super) fn judge(&self, anchor: Anchor) -> Judge {
+    pub(super) fn judge(&self, anchor: Anchor, inputs: &Inputs) -> Judge {
         let drifted: BTreeSet<_> = self.drift.keys().cloned().collect();
         let assets = self.assets.iter().map(|(a, b)| (a.clone(), b.clone()));
-        Judge::new(anchor, AssetNames::new(assets), drifted, self.off.clone())
+        let mut judge = Judge::new(anchor, AssetNames::new(assets), drifted, self.off.clone());
+        judge.holds.clone_from(&inputs.holds);
+        judge
     }
 
     pub(super) fn notes(&self) -> Vec<Value> {

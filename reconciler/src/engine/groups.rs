@@ -1,4 +1,4 @@
-//! Badges and users, by address: the chain's states, the platform's rows and the rows of the last run, merged.
+//! Badges and users by address, and transfers by transaction: the chain's states, the platform's rows and the rows of the last run, merged.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -6,10 +6,11 @@ use sha2::{Digest as _, Sha256};
 use stxworx_indexer::store::read::Snapshot;
 use stxworx_indexer::store::read::market::{BadgeState, PROFILES};
 use stxworx_indexer::store::reconcile::mirror::{Standing, StateRow};
-use stxworx_indexer::store::reconcile::states;
+use stxworx_indexer::store::reconcile::{moves, states};
 
 use super::error::EngineError;
 use super::stream::{ImageStream, Marks, RowStream};
+use super::treasury;
 use crate::platform::Row;
 
 /// States, or users, of a page.
@@ -26,6 +27,8 @@ pub(super) enum Holder {
     Users(String),
     /// Badges of a contract, by whoever has them.
     Badges(String),
+    /// Transfers to and from some treasuries, by transaction.
+    Moves(Vec<String>),
 }
 
 /// A state of the chain, and whose it is.
@@ -45,6 +48,8 @@ pub(super) struct HeldStream {
     after: String,
     more: bool,
     ready: VecDeque<Held>,
+    /// States that cannot be read.
+    unread: u64,
 }
 
 impl HeldStream {
@@ -63,6 +68,7 @@ impl HeldStream {
             after: String::new(),
             more: true,
             ready: VecDeque::new(),
+            unread: 0,
         }
     }
 
@@ -125,7 +131,23 @@ impl HeldStream {
                     }
                 };
                 let rows = states::badges_of(connection, contract, &some, &self.at).await?;
-                badges(rows, &some.into_iter().collect())
+                let (held, unread) = badges(rows, &some.into_iter().collect());
+                self.unread += unread;
+                Ok(held)
+            }
+            Holder::Moves(treasuries) => {
+                let some = match some {
+                    Some(some) => some,
+                    None => {
+                        let page = moves::movers(connection, &self.after, PAGE).await?;
+                        self.more = i64::try_from(page.len()).is_ok_and(|n| n == PAGE);
+                        self.after = page.last().cloned().unwrap_or_default();
+                        page
+                    }
+                };
+                let ids = treasury::bytes(&some);
+                let rows = moves::moves(connection, &ids, treasuries, &self.at).await?;
+                Ok(rows.into_iter().map(treasury::held).collect())
             }
         }
     }
@@ -139,13 +161,19 @@ impl HeldStream {
     }
 }
 
-/// Those that some users have now, by address and number.
-fn badges(rows: Vec<StateRow>, holders: &BTreeSet<String>) -> Result<Vec<Held>, EngineError> {
+/// Those that some users have now, by address and number, and how many cannot be read.
+fn badges(rows: Vec<StateRow>, holders: &BTreeSet<String>) -> (Vec<Held>, u64) {
     let mut held = Vec::with_capacity(rows.len());
+    let mut unread = 0;
     for row in rows {
-        let what = format!("the state of {}", row.entity);
-        let state: BadgeState =
-            serde_json::from_str(&row.state).map_err(EngineError::stored(&what))?;
+        let state = match serde_json::from_str::<BadgeState>(&row.state) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(entity = row.entity, %error, "a state of the mirror cannot be read, and is not compared");
+                unread += 1;
+                continue;
+            }
+        };
         let Some(holder) = state.owner.or(state.native_owner) else {
             continue;
         };
@@ -162,7 +190,7 @@ fn badges(rows: Vec<StateRow>, holders: &BTreeSet<String>) -> Result<Vec<Held>, 
         }
     }
     held.sort_by(|(a, x), (b, y)| (&x.holder, a).cmp(&(&y.holder, b)));
-    Ok(held.into_iter().map(|(_, held)| held).collect())
+    (held.into_iter().map(|(_, held)| held).collect(), unread)
 }
 
 /// What stands under one address, or a row that names none.
@@ -246,7 +274,11 @@ impl GroupWalk<'_> {
                 holder: next.clone(),
                 ..Group::default()
             };
-            while group.rows.len() < ROWS_OF_ONE && self.holder().await?.as_ref() == Some(&next) {
+            let most = ROWS + ROWS_OF_ONE;
+            while group.rows.len() < ROWS_OF_ONE
+                && page.rows < most
+                && self.holder().await?.as_ref() == Some(&next)
+            {
                 group.rows.extend(self.row(&mut page).await?);
             }
             if self.holder().await?.as_ref() == Some(&next) {
@@ -305,6 +337,7 @@ impl GroupWalk<'_> {
                 return Ok(());
             }
         }
+        page.marks.nameless += std::mem::take(&mut self.held.unread);
         self.ended = true;
         Ok(())
     }

@@ -17,6 +17,7 @@ mod groups;
 mod inputs;
 pub mod judge;
 mod people;
+pub mod prune;
 pub mod repair;
 mod rerun;
 mod session;
@@ -25,6 +26,7 @@ mod subjects;
 pub mod tally;
 #[cfg(test)]
 mod tests;
+mod treasury;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -148,6 +150,8 @@ async fn walk(
     let groups = scopes.map(|scopes| scopes.users.as_slice());
     let given = (inputs, basis.earned_asset.as_str());
     people::users(session, ground, &mut rows, groups, given).await?;
+    let groups = scopes.map(|scopes| scopes.transfers.as_slice());
+    treasury::transfers(session, ground, &mut rows, groups, inputs).await?;
     escrow::audits(session, inputs).await
 }
 
@@ -161,13 +165,15 @@ async fn gather(
 ) -> Result<Inputs, EngineError> {
     let mut inputs = Inputs::default();
     if scopes.is_none_or(|scopes| scopes.assets) {
-        inputs.balances = inputs::ask(pool, settings.node.as_ref(), ground).await?;
+        inputs::ask(pool, settings.node.as_ref(), ground, &mut inputs).await?;
     }
     let since = last.map_or(0, |last| last.audited_us);
-    (inputs.audited, inputs.audited_us) = inputs::audits(pool, ground, since).await?;
+    inputs::audits(pool, ground, since, &mut inputs).await?;
+    inputs::doubts(pool, ground, &settings.policy, &mut inputs).await?;
     let limit = i64::try_from(settings.incremental_limit).unwrap_or(i64::MAX);
-    (inputs.badges, inputs.users) = subjects::with_breaks(ground, limit).await?;
-    for entity in [Entity::Badges, Entity::Users] {
+    let found = subjects::with_breaks(ground, limit).await?;
+    (inputs.badges, inputs.users, inputs.transfers) = (found.badges, found.users, found.transfers);
+    for entity in [Entity::Badges, Entity::Users, Entity::Transfers] {
         if let Some(mark) = platform.mark(entity).await? {
             inputs.marks.insert(entity.name().to_owned(), mark);
         }
@@ -238,6 +244,7 @@ async fn carry_out(
     let asked = (scopes.as_ref(), before.as_ref());
     let inputs = gather(pool, settings, &mut ground, asked, &mut platform).await?;
     let mut notes = basis.notes();
+    notes.extend(inputs.notes());
     notes.extend(drift_note(last.as_ref(), &platform.shapes));
     let mut end = ending(&ground, (&basis, &inputs), scopes.as_ref());
     end.schema_fingerprint = Some(platform.shapes.fingerprint());
@@ -247,7 +254,12 @@ async fn carry_out(
     let (policy, limit) = (&settings.policy, settings.open_limit);
     let apply = Apply::new(&mut writing, run, policy, limit, ground.anchor);
     let mut met = |_: &Judged| Ok(());
-    let mut session = Session::new(basis.judge(ground.anchor), run, Some(apply), &mut met);
+    let mut session = Session::new(
+        basis.judge(ground.anchor, &inputs),
+        run,
+        Some(apply),
+        &mut met,
+    );
     let rows = RowSource::Live(&mut platform);
     let given = (&inputs, &basis);
     walk(&mut session, &mut ground, rows, scopes.as_ref(), given).await?;
@@ -278,7 +290,7 @@ async fn look(
     end.schema_fingerprint = Some(platform.shapes.fingerprint());
     end.columns = platform.shapes.columns();
     let mut met = |_: &Judged| Ok(());
-    let mut session = Session::new(basis.judge(ground.anchor), run, None, &mut met);
+    let mut session = Session::new(basis.judge(ground.anchor, &inputs), run, None, &mut met);
     let rows = RowSource::Live(&mut platform);
     walk(&mut session, &mut ground, rows, None, (&inputs, &basis)).await?;
     let walked = session.finish().await?;

@@ -9,17 +9,17 @@ use super::error::EngineError;
 use super::ground::Ground;
 use super::groups::{Group, GroupWalk, Held, HeldStream, Holder};
 use super::inputs::Inputs;
-use super::judge::{Judge, Judged, RowMark};
+use super::judge::{Judge, Judged, RowMark, guarded, laid};
 use super::session::Session;
 use super::stream::{ImageStream, RowSource};
 use super::subjects::{Kinds, sibling};
 use crate::platform::postgres::Entity;
 use crate::platform::{PlatformBadge, PlatformUser, Row};
-use crate::rule::{RuleInfo, Subject, Verdict};
+use crate::rule::{RuleInfo, Skip, Subject, Verdict};
 use crate::rules::{BadgeCase, UserCase, badge_rules, user_rules};
 
 /// Walks over one kind, some addresses or all.
-async fn walk<'a>(
+pub(super) async fn walk<'a>(
     ground: &'a mut Ground,
     rows: &'a mut RowSource<'_>,
     (entity, of): (Entity, Holder),
@@ -46,21 +46,24 @@ async fn walk<'a>(
     })
 }
 
-fn verdict(
+pub(super) fn verdict(
     judge: &Judge,
+    held: &[&Held],
     info: &'static RuleInfo,
     rule: impl FnOnce() -> Verdict,
 ) -> (&'static RuleInfo, Verdict) {
     let skipped = judge.skip(info).map(|reason| Verdict::Skipped { reason });
-    (info, skipped.unwrap_or_else(rule))
+    let holds = judge.holds_of(held.iter().map(|held| held.entity.as_str()));
+    let verdict = skipped.unwrap_or_else(|| guarded(rule));
+    (info, laid(info, verdict, holds))
 }
 
-fn read<T: serde::de::DeserializeOwned>(held: &Held) -> Result<T, EngineError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(held: &Held) -> Result<T, EngineError> {
     let what = format!("the state of {}", held.entity);
     serde_json::from_str(&held.state).map_err(EngineError::stored(&what))
 }
 
-fn mark(kind: &'static str, key: &str, row: &Row) -> RowMark {
+pub(super) fn mark(kind: &'static str, key: &str, row: &Row) -> RowMark {
     RowMark {
         key: key.to_owned(),
         row: row.clone(),
@@ -83,7 +86,7 @@ pub(super) async fn users(
     while let Some(page) = walk.page().await? {
         let mut all = Vec::with_capacity(page.groups.len());
         for group in page.groups {
-            let judged = user(&session.judge, &contract, group, earned_asset)?;
+            let judged = user(&session.judge, &contract, group, earned_asset);
             session.judge.note(&judged);
             all.push(judged);
         }
@@ -92,14 +95,12 @@ pub(super) async fn users(
     Ok(())
 }
 
-fn user(
-    judge: &Judge,
-    contract: &str,
-    group: Group,
-    earned_asset: &str,
-) -> Result<Judged, EngineError> {
+fn user(judge: &Judge, contract: &str, group: Group, earned_asset: &str) -> Judged {
     let held: Vec<&Held> = group.held.iter().collect();
-    let chain: Option<ProfileState> = held.first().map(|held| read(held)).transpose()?;
+    let state = held.first().map(|held| read::<ProfileState>(held));
+    let state = state.transpose();
+    let is_unreadable = state.is_err();
+    let chain = state.unwrap_or_default();
     let platform: Vec<_> = group
         .rows
         .into_iter()
@@ -119,12 +120,19 @@ fn user(
     };
     let verdicts = user_rules()
         .into_iter()
-        .map(|rule| verdict(judge, rule.info(), || rule.judge(&case)))
+        .map(|rule| {
+            verdict(judge, &held, rule.info(), || match is_unreadable {
+                true => Verdict::Skipped {
+                    reason: Skip::Unreadable,
+                },
+                false => rule.judge(&case),
+            })
+        })
         .collect();
     let marks = platform
         .iter()
         .map(|p| mark("platform_user", &p.key, &p.row));
-    Ok(Judged {
+    Judged {
         entity: Entity::Users.name(),
         subject,
         chain_hash: Group::chain_hash(&held),
@@ -133,7 +141,7 @@ fn user(
         cut: group.cut,
         money: None,
         verdicts,
-    })
+    }
 }
 
 /// The badges of a run.
@@ -228,11 +236,11 @@ fn badge(
         chain: &of.chain,
         platform: &of.platform,
     };
+    let held: Vec<&Held> = of.held.iter().collect();
     let verdicts = badge_rules()
         .into_iter()
-        .map(|rule| verdict(judge, rule.info(), || rule.judge(&case)))
+        .map(|rule| verdict(judge, &held, rule.info(), || rule.judge(&case)))
         .collect();
-    let held: Vec<&Held> = of.held.iter().collect();
     let marks = of.platform.iter();
     Judged {
         entity: Entity::Badges.name(),

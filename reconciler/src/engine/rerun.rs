@@ -36,6 +36,11 @@ fn past(row: RunRow) -> Result<Past, EngineError> {
         run: row.id,
         why: why.to_owned(),
     };
+    if row.is_pruned {
+        return Err(refuse(
+            "what it stood on is older than platform.keep_days and was removed; name a newer run",
+        ));
+    }
     if row.state != "done" {
         return Err(refuse("it did not end well"));
     }
@@ -63,9 +68,12 @@ fn past(row: RunRow) -> Result<Past, EngineError> {
 
 async fn find(pool: &Pool, id: i64) -> Result<Past, EngineError> {
     let row = run::get(pool, id).await?;
-    past(row.ok_or_else(|| EngineError::NotRepeatable {
-        run: id,
-        why: "there is no such run".to_owned(),
+    past(row.ok_or_else(|| {
+        EngineError::NotRepeatable {
+            run: id,
+            why: "there is no such run, or it is older than platform.keep_days and was removed"
+                .to_owned(),
+        }
     })?)
 }
 
@@ -82,7 +90,12 @@ async fn again(pool: &Pool, past: &Past, met: Met<'_>) -> Result<(Ground, Walked
         anchor: past.anchor,
         outbox: None,
     };
-    let mut session = Session::new(past.basis.judge(past.anchor), past.run, None, met);
+    let mut session = Session::new(
+        past.basis.judge(past.anchor, &past.inputs),
+        past.run,
+        None,
+        met,
+    );
     let rows = RowSource::Stored(past.run);
     let given = (&past.inputs, &past.basis);
     super::walk(&mut session, &mut ground, rows, past.scopes.as_ref(), given).await?;

@@ -97,9 +97,15 @@ impl<'a> Session<'a> {
             (self.left_out, "are too many for one subject"),
         ] {
             if count > 0 {
-                let says = format!("{count} rows of the platform {what}; they were not compared");
+                let says = format!("{count} rows {what}; they were not compared");
                 notes.push(json!({ "kind": "not_compared", "count": count, "says": says }));
             }
+        }
+        if let Some(count) = self.tally.skips.get(&Skip::RuleFailed) {
+            let says = format!(
+                "rules failed in {count} comparisons, which were skipped: an error of this program; the log says where"
+            );
+            notes.push(json!({ "kind": "rule_failed", "count": count, "says": says }));
         }
         if self.judge.canary == "missed" {
             let says = "a wrong unit that the run itself put into a copy of a project was not found: the rules are \

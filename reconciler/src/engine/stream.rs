@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stxworx_indexer::store::read::Snapshot;
+use stxworx_indexer::store::read::market::ProjectState;
 use stxworx_indexer::store::reconcile::image::{self, Image, NOWHERE, NewImage, Scope, Spot};
 use stxworx_indexer::store::reconcile::mirror::{self, Standing, StateRow};
 
@@ -27,28 +28,30 @@ pub(super) struct ChainStream {
     after: String,
     more: bool,
     ready: VecDeque<(u128, Chain)>,
+    /// States whose names have no number.
+    pub(super) nameless: u64,
 }
 
-fn chain_of(row: StateRow) -> Result<(u128, Chain), EngineError> {
-    let what = || format!("the state of {}", row.entity);
-    let state = serde_json::from_str(&row.state).map_err(EngineError::stored(&what()))?;
-    let number = row
-        .entity
-        .rsplit_once('/')
-        .and_then(|(_, n)| n.parse().ok());
-    let number = number.ok_or_else(|| EngineError::Stored {
-        what: what(),
-        detail: "its name has no number".to_owned(),
-    })?;
-    let hash = Sha256::digest(row.state.as_bytes()).into();
-    Ok((
-        number,
-        Chain {
-            entity: row.entity,
-            state,
-            hash,
-        },
-    ))
+/// None where its name has no number. A state that cannot be read is known in no part.
+fn chain_of(row: StateRow) -> Option<(u128, Chain)> {
+    let (_, number) = row.entity.rsplit_once('/')?;
+    let number = number.parse().ok()?;
+    let state = serde_json::from_str(&row.state);
+    if let Err(error) = &state {
+        tracing::warn!(entity = row.entity, %error, "a state of the mirror cannot be read, and is not compared");
+    }
+    let is_unreadable = state.is_err();
+    let state = state.unwrap_or_else(|_| ProjectState {
+        partial: true,
+        ..ProjectState::default()
+    });
+    let chain = Chain {
+        hash: Sha256::digest(row.state.as_bytes()).into(),
+        entity: row.entity,
+        state,
+        is_unreadable,
+    };
+    Some((number, chain))
 }
 
 impl ChainStream {
@@ -66,6 +69,7 @@ impl ChainStream {
             after: String::new(),
             more: true,
             ready: VecDeque::new(),
+            nameless: 0,
         }
     }
 
@@ -77,7 +81,10 @@ impl ChainStream {
         while self.ready.is_empty() && self.more {
             let rows = self.fetch(snapshot).await?;
             for row in rows {
-                self.ready.push_back(chain_of(row)?);
+                match chain_of(row) {
+                    Some(one) => self.ready.push_back(one),
+                    None => self.nameless += 1,
+                }
             }
         }
         Ok(self.ready.front().map(|(number, _)| *number))

@@ -9,6 +9,7 @@ use stxworx_indexer::store::reconcile::states;
 
 use super::error::EngineError;
 use super::ground::Ground;
+use super::treasury;
 
 /// States of a page.
 const PAGE: i64 = 1_000;
@@ -32,7 +33,7 @@ pub(super) fn sibling(contract: &str, name: &str) -> String {
     format!("{address}.{name}")
 }
 
-async fn all_states(
+pub(super) async fn all_states(
     ground: &mut Ground,
     projection: i16,
     prefix: &str,
@@ -45,24 +46,48 @@ async fn all_states(
         all.extend(page.rows.into_iter().map(|row| (row.entity, row.state)));
         match page.next {
             Some(next) if all.len() < MOST => after = next,
-            _ => return Ok(all),
+            // A part of them would be a smaller problem than there is.
+            Some(_) => {
+                return Err(EngineError::Stored {
+                    what: format!("the states that begin with {prefix:?}"),
+                    detail: format!("there are more than {MOST}, and no contract makes so many"),
+                });
+            }
+            None => return Ok(all),
         }
     }
 }
 
-/// The escrow's assets, by name: entity, state, and the hash of its text.
-pub(super) async fn asset_states(
-    ground: &mut Ground,
-) -> Result<Vec<(String, AssetState, [u8; 32])>, EngineError> {
+/// An asset of the escrow.
+pub(super) struct Asset {
+    pub entity: String,
+    /// Known in no part where it cannot be read.
+    pub state: AssetState,
+    /// Of its text.
+    pub hash: [u8; 32],
+    pub is_unreadable: bool,
+}
+
+/// The escrow's assets, by name.
+pub(super) async fn asset_states(ground: &mut Ground) -> Result<Vec<Asset>, EngineError> {
     let prefix = format!("{}|", ground.contract);
     let rows = all_states(ground, ASSETS.id, &prefix).await?;
     let read = |(entity, text): (String, String)| {
-        let what = format!("the state of {entity}");
-        let state = serde_json::from_str(&text).map_err(EngineError::stored(&what))?;
-        let hash = Sha256::digest(text.as_bytes()).into();
-        Ok((entity, state, hash))
+        let state = serde_json::from_str(&text);
+        if let Err(error) = &state {
+            tracing::warn!(entity, %error, "a state of the mirror cannot be read, and is not compared");
+        }
+        Asset {
+            hash: Sha256::digest(text.as_bytes()).into(),
+            is_unreadable: state.is_err(),
+            state: state.unwrap_or_else(|_| AssetState {
+                partial: true,
+                ..AssetState::default()
+            }),
+            entity,
+        }
     };
-    rows.into_iter().map(read).collect()
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Kinds of badges by name, and their names.
@@ -126,32 +151,47 @@ pub(super) async fn live_of_rule(
     Ok(breaks::live_subjects(connection, Some(rule), LIVE).await?)
 }
 
-/// Users and kinds, and users, with breaks that are not over: even where neither side has them any more, they are
+/// What has breaks that are not over.
+#[derive(Debug, Default)]
+pub(super) struct WithBreaks {
+    /// Users and kinds of badges.
+    pub badges: BTreeMap<String, BTreeSet<u64>>,
+    /// Users.
+    pub users: BTreeSet<String>,
+    /// Transactions of the treasury.
+    pub transfers: BTreeSet<String>,
+}
+
+/// Badges, users and transfers with breaks that are not over: even where neither side has them any more, they are
 /// looked at.
 pub(super) async fn with_breaks(
     ground: &mut Ground,
     limit: i64,
-) -> Result<(BTreeMap<String, BTreeSet<u64>>, BTreeSet<String>), EngineError> {
+) -> Result<WithBreaks, EngineError> {
     let (badges, data) = (
         sibling(&ground.contract, "freelance-badges"),
         sibling(&ground.contract, "freelance-data"),
     );
+    let security = treasury::contract(ground);
     let connection = ground.snapshot.connection();
-    let (mut kinds, mut users) = (BTreeMap::<String, BTreeSet<u64>>::new(), BTreeSet::new());
+    let mut found = WithBreaks::default();
     for (kind, key) in breaks::live_subjects(connection, None, limit).await? {
         let mut parts = key.split('/');
         match (kind.as_str(), parts.next(), parts.next(), parts.next()) {
             ("badge", Some(contract), Some(user), Some(number)) if contract == badges => {
-                let of_user = kinds.entry(user.to_owned()).or_default();
+                let of_user = found.badges.entry(user.to_owned()).or_default();
                 of_user.extend(number.parse::<u64>().ok());
             }
             ("user", Some(contract), Some(user), None) if contract == data => {
-                users.insert(user.to_owned());
+                found.users.insert(user.to_owned());
+            }
+            (treasury::KIND, Some(contract), Some(txid), None) if contract == security => {
+                found.transfers.insert(txid.to_owned());
             }
             _ => {}
         }
     }
-    Ok((kinds, users))
+    Ok(found)
 }
 
 #[cfg(test)]

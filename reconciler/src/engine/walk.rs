@@ -93,7 +93,12 @@ impl<'a> Walk<'a> {
                 chain: self.chain.take(),
                 ..Case::default()
             };
-            while case.rows.len() < ROWS_OF_ONE && self.place().await? == Some(next) {
+            // Rows without a key count for nothing, and are many, perhaps.
+            let most = ROWS + ROWS_OF_ONE;
+            while case.rows.len() < ROWS_OF_ONE
+                && page.rows < most
+                && self.place().await? == Some(next)
+            {
                 case.rows.extend(self.row(&mut page).await?);
             }
             if self.place().await? == Some(next) {
@@ -150,6 +155,7 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
         }
+        page.marks.nameless += std::mem::take(&mut self.chain.nameless);
         self.ended = true;
         Ok(())
     }

@@ -109,7 +109,13 @@ pub struct PlatformMilestone {
 
 impl PlatformMilestone {
     fn read(row: &Row, m: u64) -> Option<Self> {
-        let name = |part: &str| format!("milestone_{m}_{part}");
+        let prefix = format!("milestone_{m}_");
+        // Most platforms have four of ten.
+        let first = row.0.range(prefix.clone()..).next();
+        if first.is_none_or(|(name, _)| !name.starts_with(&prefix)) {
+            return None;
+        }
+        let name = |part: &str| format!("{prefix}{part}");
         let it = Self {
             m,
             amount: row.units(&name("amount")),
@@ -159,7 +165,11 @@ impl PlatformProject {
         note(&mut bad, "freelancer", &self.freelancer);
         note(&mut bad, "total", &self.total);
         note(&mut bad, "status", &self.status);
-        for it in &self.milestones {
+        let is_bad = |it: &&PlatformMilestone| {
+            let flags = [&it.funded, &it.complete, &it.released];
+            it.amount.is_bad() || flags.iter().any(|flag| flag.is_bad())
+        };
+        for it in self.milestones.iter().filter(is_bad) {
             let name = |part: &str| format!("milestone_{}_{part}", it.m);
             note(&mut bad, &name("amount"), &it.amount);
             note(&mut bad, &name("funded"), &it.funded);

@@ -1,7 +1,7 @@
 //! Is the money that an escrow says it holds there?
 
 use serde_json::{Value, json};
-use stxworx_indexer::store::read::market::AssetState;
+use stxworx_indexer::store::read::market::{AssetState, Units};
 
 use crate::anchor::Anchor;
 use crate::rule::{Class, Fault, Finding, Lag, Money, RuleInfo, Skip, Verdict};
@@ -115,11 +115,45 @@ struct Moved;
 
 static E17: RuleInfo = RuleInfo {
     id: "E17",
-    version: 2,
+    version: 3,
     class: Class::Custody,
-    must_hold: "what was transferred to an escrow and not away again covers what it locks",
+    must_hold: "what came to an escrow and did not go again covers what it locks; what went was paid, kept as fee or given back; what was put in and did not go is locked",
     reads: &[],
 };
+
+/// What does not add up: what, what must be, what is, and the difference.
+type Odd = (&'static str, String, String, u128);
+
+fn odd(chain: &AssetState) -> Vec<Odd> {
+    let mut odd = Vec::new();
+    let mut unlike = |what, expected: Option<u128>, found: u128, at_least: bool| {
+        let is_right = expected.is_some_and(|it| it == found || (at_least && it < found));
+        if !is_right {
+            let words = if at_least { "at least " } else { "" };
+            let shown = expected.map_or("what adds up".to_owned(), |it| format!("{words}{it}"));
+            let at_risk = expected.unwrap_or(u128::MAX).abs_diff(found);
+            odd.push((what, shown, found.to_string(), at_risk));
+        }
+    };
+    let gone = Units::sum(&[chain.paid, chain.fees, chain.refunded]);
+    let locked = gone.and_then(|gone| chain.deposited.0.checked_sub(gone));
+    unlike("locked", locked, chain.locked.0, false);
+    // A token that is tried out comes and goes, one unit each time; STX is not.
+    unlike("sent", gone, chain.sent.0, chain.asset != "STX");
+    // More than is locked is money that somebody sent unasked: no break.
+    let held = chain.received.0.checked_sub(chain.sent.0);
+    if held.is_none_or(|held| held < chain.locked.0) {
+        let found = held.map_or("less than nothing".to_owned(), |held| held.to_string());
+        let missing = chain.locked.0 - held.unwrap_or(0);
+        odd.push(("held", format!("at least {}", chain.locked), found, missing));
+    }
+    odd
+}
+
+/// Does the state agree with itself? Where it does not, the mirror looks whether its row is what its payloads make it.
+pub(crate) fn adds_up(chain: &AssetState) -> bool {
+    chain.partial || odd(chain).is_empty()
+}
 
 impl AssetRule for Moved {
     fn info(&self) -> &'static RuleInfo {
@@ -127,25 +161,18 @@ impl AssetRule for Moved {
     }
 
     fn judge(&self, case: &AssetCase<'_>) -> Verdict {
-        let chain = case.chain;
-        if chain.partial {
+        if case.chain.partial {
             return INCOMPLETE;
         }
-        let held = chain.received.0.checked_sub(chain.sent.0);
-        // More than is locked is money that somebody sent unasked: no break.
-        if held.is_some_and(|held| held >= chain.locked.0) {
-            return Verdict::Matched;
-        }
-        let found = held.map_or("less than nothing".to_owned(), |held| held.to_string());
-        let missing = chain.locked.0 - held.unwrap_or(0);
-        let expected = format!("at least {}", chain.locked);
-        Verdict::of(vec![finding(
-            case,
-            ("held", of_money(case)),
-            expected,
-            found,
-            missing,
-        )])
+        let fault = of_money(case);
+        let found = odd(case.chain).into_iter();
+        Verdict::of(
+            found
+                .map(|(what, expected, found, at_risk)| {
+                    finding(case, (what, fault), expected, found, at_risk)
+                })
+                .collect(),
+        )
     }
 }
 
@@ -154,7 +181,7 @@ struct AtNode;
 
 static E16: RuleInfo = RuleInfo {
     id: "E16",
-    version: 2,
+    version: 3,
     class: Class::Custody,
     must_hold: "an escrow's balance at the node is what the mirror saw come and not go, and covers what is locked",
     reads: &[],
@@ -177,7 +204,7 @@ impl AssetRule for AtNode {
             let missing = chain.locked.0 - at_node;
             findings.push(finding(
                 case,
-                ("balance", Fault::Node),
+                ("balance", of_money(case)),
                 expected,
                 at_node,
                 missing,
@@ -204,22 +231,25 @@ impl AssetRule for AtNode {
 mod tests {
     use proptest::prelude::*;
     use stxworx_indexer::model::IndexBlockHash;
-    use stxworx_indexer::store::read::market::Units;
 
     use super::*;
+
+    fn anchor() -> Anchor {
+        Anchor {
+            block: IndexBlockHash([1; 32]),
+            height: 9,
+            burn_height: 5,
+            final_height: None,
+            platform_time_s: 0,
+        }
+    }
 
     fn judged(
         chain: &AssetState,
         of_projects: Option<u128>,
         at_node: Result<u128, Skip>,
     ) -> Vec<(&'static str, Verdict)> {
-        let anchor = Anchor {
-            block: IndexBlockHash([1; 32]),
-            height: 9,
-            burn_height: 5,
-            final_height: None,
-            platform_time_s: 0,
-        };
+        let anchor = anchor();
         let case = AssetCase {
             anchor: &anchor,
             chain,
@@ -241,10 +271,13 @@ mod tests {
             .collect()
     }
 
+    /// All that went was paid, and what was put in is locked or paid.
     fn asset(locked: u128, received: u128, sent: u128) -> AssetState {
         AssetState {
             asset: "STX".to_owned(),
             locked: Units(locked),
+            deposited: Units(locked.saturating_add(sent)),
+            paid: Units(sent),
             received: Units(received),
             sent: Units(sent),
             ..AssetState::default()
@@ -274,6 +307,47 @@ mod tests {
         );
     }
 
+    /// Money that nobody asked for must not hide a unit that is gone, nor one that is counted twice.
+    #[test]
+    fn a_gift_hides_nothing() {
+        let gift = asset(70, 150, 30);
+        assert!(adds_up(&gift));
+        let mut more = gift.clone();
+        more.locked = Units(71);
+        assert_eq!(broken(&judged(&more, Some(71), Ok(120))), ["E17"]);
+        let mut sent = gift.clone();
+        sent.sent = Units(31);
+        assert_eq!(broken(&judged(&sent, Some(70), Ok(119))), ["E17"]);
+        assert!(!adds_up(&sent) && !adds_up(&more));
+        // A token that was tried out: a unit more came and went.
+        sent.asset = "ST1.token".to_owned();
+        assert_eq!(broken(&judged(&sent, Some(70), Ok(119))), [""; 0]);
+        sent.sent = Units(29);
+        assert_eq!(broken(&judged(&sent, Some(70), Ok(121))), ["E17"]);
+    }
+
+    #[test]
+    fn a_mirror_that_does_not_hold_is_at_fault_and_else_the_node() {
+        let mut wrong = asset(70, 100, 30);
+        wrong.locked = Units(71);
+        for (mirror_holds, fault) in [(Some(false), Fault::Mirror), (Some(true), Fault::Node)] {
+            let anchor = anchor();
+            let case = AssetCase {
+                anchor: &anchor,
+                chain: &wrong,
+                of_projects: None,
+                at_node: Ok(70),
+                mirror_holds,
+            };
+            for rule in [&Moved as &dyn AssetRule, &AtNode] {
+                let Verdict::Broken { findings } = rule.judge(&case) else {
+                    panic!("{} does not see it", rule.info().id)
+                };
+                assert!(findings.iter().all(|it| it.fault == fault), "{findings:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_node_that_does_not_answer_and_a_mirror_that_began_late_are_skipped() {
         let verdicts = judged(&asset(70, 100, 30), Some(70), Err(Skip::NodeError));
@@ -298,7 +372,8 @@ mod tests {
         #[test]
         fn custody_is_whole_or_a_rule_says_so(locked: u128, received: u128, sent: u128, at_node: u128) {
             let verdicts = judged(&asset(locked, received, sent), Some(locked), Ok(at_node));
-            let whole = received.checked_sub(sent).is_some_and(|held| held == at_node && held >= locked);
+            let whole = received.checked_sub(sent).is_some_and(|held| held == at_node && held >= locked)
+                && locked.checked_add(sent).is_some();
             prop_assert_eq!(broken(&verdicts).is_empty(), whole);
         }
     }

@@ -161,7 +161,7 @@ pub(super) struct Fees;
 
 static E7: RuleInfo = RuleInfo {
     id: "E7",
-    version: 1,
+    version: 2,
     class: Class::MoneyState,
     must_hold: "a milestone's fee is its freelancer's gross share times the project's rate, rounded down",
     reads: &[],
@@ -192,7 +192,7 @@ impl ProjectRule for Fees {
                     let what = format!("fee of milestone {}", it.m);
                     findings.push(about_chain(
                         state,
-                        Fault::Node,
+                        Fault::Mirror,
                         what,
                         shown(expected),
                         it.fee,

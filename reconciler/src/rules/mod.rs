@@ -8,6 +8,7 @@ mod claim;
 mod conserve;
 mod link;
 mod status;
+mod transfer;
 mod user;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,12 @@ use stxworx_indexer::store::read::market::ProjectState;
 use crate::anchor::Anchor;
 use crate::platform::PlatformProject;
 use crate::rule::{Fault, Finding, Lag, Money, Repair, RuleInfo, Verdict};
+pub(crate) use asset::adds_up;
 pub use asset::{AssetCase, AssetRule, asset_rules};
 pub use audit::{Audited, E18, judge_audited};
 pub use badge::{BadgeCase, BadgeRule, badge_rules};
 pub use claim::{Claim, Claims};
+pub use transfer::{Move, TransferCase, TransferRule, transfer_rules};
 pub use user::{UserCase, UserRule, user_rules};
 
 /// What the platform calls an asset, and what the chain does: `sBTC` and `ST….sbtc-token`. `STX` is known.
@@ -111,7 +114,9 @@ pub fn cards() -> Vec<(&'static str, &'static RuleInfo)> {
     let badges = badge_rules().into_iter().map(|r| ("badge", r.info()));
     let users = user_rules().into_iter().map(|r| ("user", r.info()));
     let books = [("treasury", &books::F5), ("minter", &books::F14)];
+    let transfers = transfer_rules().into_iter().map(|r| ("transfer", r.info()));
     let runs = projects.chain(assets).chain(badges).chain(users);
+    let runs = runs.chain(transfers);
     runs.chain(books).chain([("audit", &E18)]).collect()
 }
 

@@ -302,14 +302,14 @@ fn each_fault_of_the_mirror_is_found_and_not_laid_on_the_platform() {
 }
 
 #[test]
-fn a_fee_that_does_not_follow_the_rate_is_the_contracts_doing() {
+fn a_fee_that_does_not_follow_the_rate_is_the_mirrors_until_it_looked() {
     let mut chain = active();
     let it = &mut chain.milestones[0];
     (it.fee.0, it.payout.0) = (it.fee.0 + 1, it.payout.0 - 1);
     (chain.fees.0, chain.paid.0) = (chain.fees.0 + 1, chain.paid.0 - 1);
     let found = judged(Some(&chain), &[read(row_of(&active(), "k"))]);
     assert_eq!(ids(&found), ["E7"]);
-    assert_eq!(found["E7"][0].fault, Fault::Node);
+    assert_eq!(found["E7"][0].fault, Fault::Mirror);
 }
 
 #[test]

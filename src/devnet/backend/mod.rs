@@ -136,7 +136,11 @@ impl Backend {
                     "user" => {
                         write_user(&mut tx, self.seed, &state(&row)?, tip.burn_height).await?
                     }
-                    "project" => write_project(&mut tx, self.seed, &state(&row)?).await?,
+                    "project" => {
+                        let state = state(&row)?;
+                        write_project(&mut tx, self.seed, &state).await?;
+                        write_fees(&mut tx, self.seed, &state).await?;
+                    }
                     _ => write_badge(&mut tx, self.seed, &state(&row)?).await?,
                 }
             }
@@ -293,6 +297,36 @@ async fn write_project(
             .execute(&mut *tx)
             .await
             .map_err(failed("write a project"))?;
+    }
+    Ok(())
+}
+
+/// Fees are noted when they are heard of, and never looked at again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the platform's schema is not this project's"
+)]
+async fn write_fees(
+    tx: &mut PgConnection,
+    seed: u64,
+    state: &ProjectState,
+) -> Result<(), BackendError> {
+    let (deployer, _) = state.contract.split_once('.').unwrap_or_default();
+    for row in rows::of_fees(seed, state) {
+        sqlx::query(
+            "insert into dao_transactions (id, from_address, to_address, amount, token_type, transaction_type, tx_id)
+             values ($1::uuid, $2, $3, $4::numeric, $5, 'fee', $6)
+             on conflict (id) do update set tx_id = excluded.tx_id, amount = excluded.amount",
+        )
+        .bind(uuid(&format!("{}/{}/fee/{}", state.contract, state.id, row.m)))
+        .bind(&state.contract)
+        .bind(format!("{deployer}.freelance-security"))
+        .bind(row.amount)
+        .bind(&state.asset)
+        .bind(row.tx_id)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed("write a fee"))?;
     }
     Ok(())
 }

@@ -78,6 +78,21 @@ fn each_error_shows_in_the_row_and_nowhere_else() {
 }
 
 #[test]
+fn fees_are_noted_and_some_are_forgotten_or_too_many() {
+    let mut ways = BTreeSet::new();
+    for id in 1..=100 {
+        let mut paid = state(id, ProjectStatus::Completed, &[MilestoneStatus::Released]);
+        assert_eq!(rows::of_fees(7, &paid), [], "nothing was paid");
+        paid.milestones[0].fee = Units(500);
+        paid.milestones[0].settled = Some(stxworx_indexer::model::TxId([3; 32]));
+        let fees = rows::of_fees(7, &paid);
+        ways.insert(fees.first().map(|fee| fee.amount.clone()));
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(ways, BTreeSet::from([None, text("500"), text("501")]));
+}
+
+#[test]
 fn keys_are_the_same_each_time_and_have_the_form_of_one() {
     let key = uuid("ST1.freelance-logic/3/0");
     assert_eq!(key, uuid("ST1.freelance-logic/3/0"));

@@ -44,6 +44,8 @@ fn the_backend_writes_what_it_heard_with_its_errors_and_only_once() {
             expected
         );
         assert!(platform.number("select count(*) from users").await > 0);
+        let fees = "select count(*) from dao_transactions where tx_id like '0x%'";
+        assert!(platform.number(fees).await > 0);
         // A backend that begins anew writes the same rows.
         let mut anew = Backend::new(mirror.pool.clone(), &platform.url, SEED).unwrap();
         assert!(anew.step().await.unwrap() > 0);

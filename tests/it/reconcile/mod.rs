@@ -6,9 +6,11 @@ mod decide;
 mod faults;
 mod heal;
 mod life;
+mod mutants;
 mod mutations;
 mod platform;
 mod reading;
+mod retention;
 mod together;
 
 use std::collections::BTreeMap;

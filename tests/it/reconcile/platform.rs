@@ -26,6 +26,8 @@ const SCHEMA: &str = "
     create table x_integrations (user_id text primary key, verified boolean);
     create table nft_achievements (id text primary key, user_id text, token_id bigint, achievement_type text,
         mint_tx_id text);
+    create table dao_transactions (id text primary key, from_address text, to_address text, amount numeric,
+        token_type text, tx_id text);
     create function touched() returns trigger language plpgsql as
         $$ begin new.updated_at = clock_timestamp(); return new; end $$;
     create trigger touched before update on projects for each row execute function touched();";
@@ -184,6 +186,38 @@ impl Backend {
             statements.push_str(&format!(
                 "insert into users values ('u' || {user}, {user}, null, null) on conflict do nothing;
                  insert into nft_achievements values ('b{id}', 'u' || {user}, {id}, '{kind}', {minted});\n"
+            ));
+        }
+        self.db.sql(statements).await;
+        self.follow_treasury(mirror).await;
+    }
+
+    /// The same with fees and payments.
+    async fn follow_treasury(&self, mirror: &TestDb) {
+        let moved = mirror
+            .text(
+                "select coalesce(jsonb_agg(distinct jsonb_build_object(
+                     'tx', '0x' || encode(t.txid, 'hex'), 'n', e.ordinal, 'from', s.name, 'to', r.name,
+                     'asset', case when e.kind = 2 then 'STX' else k.name end, 'amount', e.amount::text)), '[]')::text
+                 from projection_version v
+                 join canonical c on c.block_id = v.block_id
+                 join transaction t on t.block_id = v.block_id and t.tx_index = (v.position >> 32)
+                 join event e on e.block_id = t.block_id and e.tx_index = t.tx_index and e.kind in (2, 6)
+                 left join principal s on s.id = e.sender
+                 left join principal r on r.id = e.recipient
+                 left join principal k on k.id = e.contract
+                 where v.projection = 17 and split_part(v.entity, '|', 1) in (s.name, r.name)",
+            )
+            .await
+            .unwrap();
+        let moved: Vec<Json> = serde_json::from_str(&moved).unwrap();
+        let mut statements = "delete from dao_transactions where id like 'd%';".to_owned();
+        for it in &moved {
+            let text = |name: &str| quoted(it[name].as_str().unwrap());
+            let (tx, from, to, asset) = (text("tx"), text("from"), text("to"), text("asset"));
+            let (n, amount) = (&it["n"], it["amount"].as_str().unwrap());
+            statements.push_str(&format!(
+                "insert into dao_transactions values ('d{n}-' || {tx}, {from}, {to}, {amount}, {asset}, {tx});\n"
             ));
         }
         self.db.sql(statements).await;

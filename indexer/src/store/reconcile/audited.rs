@@ -53,7 +53,8 @@ pub async fn results(
           and (r.verdict = 'differs'
                or (r.subject_kind, r.subject) in (select * from unnest($3::text[], $4::text[]))
                or r.checked_at >= to_timestamp($5::bigint / 1000000.0))
-        order by (r.verdict <> 'differs'), r.subject_kind, r.subject limit $6
+        order by (r.verdict <> 'differs'),
+                 (r.subject_kind, r.subject) not in (select * from unnest($3::text[], $4::text[])), r.subject_kind, r.subject limit $6
         "#,
         &at.fork,
         at.canonical_to,

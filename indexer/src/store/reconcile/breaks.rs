@@ -140,6 +140,28 @@ pub async fn live_subjects(
         .collect())
 }
 
+/// Breaks of projects and users of which it is not known whether the mirror is at fault: suspicions, what is laid at the
+/// mirror's door, and those of some rules. Those that are open come first, then the oldest.
+///
+/// # Errors
+/// When the database fails.
+pub async fn doubted(
+    connection: &mut PgConnection,
+    rules: &[&str],
+    limit: i64,
+) -> Result<Vec<StoredBreak>, StoreError> {
+    break_query!(
+        "where state <> 'resolved' and subject_kind in ('project', 'user')
+           and (state = 'suspected' or fault = 'mirror' or rule = any($1))
+         order by state = 'suspected', first_seen_s, b.id limit $2",
+        rules as _,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(StoreError::db("read the breaks that may be the mirror's"))
+}
+
 impl Writing {
     /// The breaks of some subjects (kinds and keys, side by side). Nobody else changes them until the run ends.
     ///
@@ -160,6 +182,28 @@ impl Writing {
         .fetch_all(&mut *self.tx)
         .await
         .map_err(StoreError::db("read the breaks of subjects"))
+    }
+
+    /// Subjects of all breaks, kind and key; none where there are more than so many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn subjects_of_breaks(
+        &mut self,
+        limit: i64,
+    ) -> Result<Option<Vec<(String, String)>>, StoreError> {
+        let rows = sqlx::query!(
+            "select distinct subject_kind, subject_key from break limit $1",
+            limit.saturating_add(1)
+        )
+        .fetch_all(&mut *self.tx)
+        .await
+        .map_err(StoreError::db("read the subjects of breaks"))?;
+        let fits = i64::try_from(rows.len()).is_ok_and(|count| count <= limit);
+        let subjects = rows
+            .into_iter()
+            .map(|row| (row.subject_kind, row.subject_key));
+        Ok(fits.then(|| subjects.collect()))
     }
 
     /// One break, held until the end. None when there is none.

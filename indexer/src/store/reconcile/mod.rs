@@ -10,7 +10,9 @@ pub mod breaks;
 pub mod events;
 pub mod image;
 pub mod mirror;
+pub mod moves;
 pub mod outbox;
+pub mod prune;
 pub mod run;
 pub mod states;
 

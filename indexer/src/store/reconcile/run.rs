@@ -65,6 +65,8 @@ pub struct RunRow {
     pub outbox_id: Option<i64>,
     /// Greatest `updated_at` of the platform.
     pub platform_mark: Option<String>,
+    /// What it stood on was removed: it cannot be carried out again.
+    pub is_pruned: bool,
 }
 
 macro_rules! run_query {
@@ -74,7 +76,8 @@ macro_rules! run_query {
             r#"select id, kind, of_run, applies, extract(epoch from started_at)::bigint as "started_s!",
                       extract(epoch from finished_at)::bigint as finished_s, state, error, contract, anchor, basis,
                       subjects, inputs, columns, considered, matched, tolerated, broken, skipped, skips, coverage, changes, notes,
-                      canary, verdict_digest, schema_fingerprint, outbox_id, platform_mark
+                      canary, verdict_digest, schema_fingerprint, outbox_id, platform_mark,
+                      pruned_at is not null as "is_pruned!"
                from reconcile_run "# + $tail
             $(, $args)*
         )

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// What rows are about. Projects stand in the order of their numbers; badges and users in that of their addresses.
+/// What rows are about. Projects stand in the order of their numbers; badges and users in that of their addresses;
+/// transfers in that of their transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entity {
     /// Projects.
@@ -11,6 +12,8 @@ pub enum Entity {
     Badges,
     /// Its users.
     Users,
+    /// What it records of treasuries.
+    Transfers,
 }
 
 /// Types by column, of a table that is there.
@@ -18,7 +21,7 @@ pub(super) type Table = BTreeMap<String, String>;
 
 impl Entity {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Projects, Self::Badges, Self::Users];
+    pub const ALL: [Self; 4] = [Self::Projects, Self::Badges, Self::Users, Self::Transfers];
 
     /// As rules, images and runs name it.
     pub fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Entity {
             Self::Projects => "projects",
             Self::Badges => "badges",
             Self::Users => "users",
+            Self::Transfers => "transfers",
         }
     }
 
@@ -35,6 +39,7 @@ impl Entity {
             Self::Projects => "platform.projects_query",
             Self::Badges => "platform.badges_query",
             Self::Users => "platform.users_query",
+            Self::Transfers => "platform.transfers_query",
         }
     }
 
@@ -44,6 +49,7 @@ impl Entity {
             Self::Projects => "projects",
             Self::Badges => "nft_achievements",
             Self::Users => "users",
+            Self::Transfers => "dao_transactions",
         }
     }
 
@@ -53,13 +59,14 @@ impl Entity {
             Self::Projects => ["key", "on_chain_id"],
             Self::Badges => ["key", "user"],
             Self::Users => ["key", "principal"],
+            Self::Transfers => ["key", "tx_id"],
         }
     }
 
     /// Other tables that its default query looks into.
     pub(super) fn beside(self) -> &'static [&'static str] {
         match self {
-            Self::Projects => &[],
+            Self::Projects | Self::Transfers => &[],
             Self::Badges => &["users"],
             Self::Users => &["x_integrations", "leaderboard_scores"],
         }
@@ -80,6 +87,7 @@ impl Entity {
             Self::Projects => columns.projects(),
             Self::Badges => columns.badges(),
             Self::Users => columns.users(handles),
+            Self::Transfers => columns.transfers(),
         }
     }
 }
@@ -148,6 +156,22 @@ impl Columns<'_> {
         }
         self.take("u", "users", &["stx_address", "address"], "user");
         self.finish("nft_achievements a left join users u on u.id = a.user_id")
+    }
+
+    fn transfers(mut self) -> Option<String> {
+        let table = Entity::Transfers.table();
+        for (ours, theirs) in [
+            ("key", "id"),
+            ("from", "from_address"),
+            ("to", "to_address"),
+            ("amount", "amount"),
+            ("asset", "token_type"),
+            ("tx_id", "tx_id"),
+            ("updated_at", "updated_at"),
+        ] {
+            self.take("t", table, &[theirs], ours);
+        }
+        self.finish("dao_transactions t")
     }
 
     fn users(mut self, handles: bool) -> Option<String> {

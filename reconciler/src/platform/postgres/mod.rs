@@ -43,6 +43,9 @@ pub struct PlatformSource {
     /// A query of users with the columns of [`super::PlatformUser::read`]; empty for the table `users`, `off` where the
     /// platform keeps none.
     pub users_query: String,
+    /// A query of transfers with the columns of [`super::PlatformTransfer::read`]; empty for the table
+    /// `dao_transactions`, `off` where the platform keeps none.
+    pub transfers_query: String,
     /// Limit of one statement.
     pub statement_timeout: Duration,
 }
@@ -178,6 +181,7 @@ impl PlatformSource {
             Entity::Projects => &self.projects_query,
             Entity::Badges => &self.badges_query,
             Entity::Users => &self.users_query,
+            Entity::Transfers => &self.transfers_query,
         }
     }
 }

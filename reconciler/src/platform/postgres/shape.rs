@@ -18,6 +18,8 @@ const LARGE_ROW: usize = 65_536;
 const OFF: &str = "off";
 /// An address, as far as the order of rows needs to know.
 const ADDRESS: &str = r"^S[0-9A-Z]{20,60}(\.[a-zA-Z][a-zA-Z0-9_-]{0,127})?$";
+/// A transaction's id, likewise.
+const TXID: &str = "^(0x)?[0-9a-fA-F]{64}$";
 /// A row whose long values are cut.
 const CUT: &str = "(select json_object_agg(e.key, case when length(e.value) > 1000
     then left(e.value, 1000) || ' … ' || md5(e.value) else e.value end)::text from json_each_text(o.cells::json) as e)";
@@ -182,7 +184,7 @@ impl Shape {
         sql
     }
 
-    /// Rows of badges and users, by address and key.
+    /// Rows of badges and users, by address and key; of transfers, by transaction and key.
     fn grouped_sql(&self, filter: &Filter, key: &str) -> String {
         let [_, address] = self.entity.needs();
         let address = if self.has(address) {
@@ -190,12 +192,18 @@ impl Shape {
         } else {
             "null::text".to_owned()
         };
+        let group = match self.entity {
+            Entity::Transfers => {
+                format!("case when n.t ~ '{TXID}' then '0x' || lower(right(n.t, 64)) end")
+            }
+            _ => format!("case when n.t ~ '{ADDRESS}' then n.t end"),
+        };
         let wanted = match filter {
             Filter::All => String::new(),
             Filter::Changed { .. } => self.since(),
             // Both values are always bound.
             Filter::Of(_) => format!(
-                "where $1::text[] is not null and case when n.t ~ '{ADDRESS}' then n.t else ' ' || {key} end = any($2::text[])"
+                "where $1::text[] is not null and coalesce({group}, ' ' || {key}) = any($2::text[])"
             ),
             Filter::Keys(_) => format!("where btrim({key}, E' \\t\\r\\n') = any($1::text[])"),
         };
@@ -203,7 +211,7 @@ impl Shape {
             "select '{NOWHERE}' as place, o.key as key, case when octet_length(o.cells) > {LARGE_ROW} then {CUT}
                  else o.cells end as cells
              from (
-                 select (case when n.t ~ '{ADDRESS}' then n.t else '' end || ' ' || {key}) collate \"C\" as key,
+                 select (coalesce({group}, '') || ' ' || {key}) collate \"C\" as key,
                         to_json(q)::text collate \"C\" as cells
                  from ({}) as q cross join lateral (select {address} as t) as n {wanted}
              ) as o order by o.key, o.cells",

@@ -1,7 +1,7 @@
 //! Judging cases: pure. What is counted, what is hashed, and the difference that a run puts in itself to see whether it
 //! would be found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -10,12 +10,14 @@ use stxworx_indexer::store::read::market::ProjectState;
 use crate::anchor::Anchor;
 use crate::evidence;
 use crate::platform::{Cell, PlatformProject, Row};
-use crate::rule::{RuleInfo, Skip, Subject, Verdict};
+use crate::rule::{Fault, RuleInfo, Skip, Subject, Verdict};
 use crate::rules::{AssetNames, Claims, ProjectCase, ProjectRule, cards, project_rules};
 
 /// Rules that do not need to know what the chain says of a project, only whether it is there. The others cannot look at
 /// one that was opened before the mirror began: its state is a part of the story.
 const OF_ROWS: [&str; 3] = ["P1", "P8", "P9"];
+/// Rules that look at the platform's rows alone: what they find is the platform's fault whatever the mirror says.
+const OF_PLATFORM: [&str; 7] = ["P1", "P8", "P9", "P14", "B8", "B10", "F6"];
 
 /// The chain's side of a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Chain {
     pub state: ProjectState,
     /// SHA-256 of its text.
     pub hash: [u8; 32],
+    /// The text is no state that this program knows: nothing is compared with it.
+    pub is_unreadable: bool,
 }
 
 /// A project as both sides know it, or a row that points nowhere.
@@ -109,10 +113,14 @@ pub struct Judge {
     pub drifted: BTreeSet<String>,
     /// Entities of which the platform keeps nothing.
     pub off: BTreeSet<String>,
+    /// Entities of the mirror that were looked into: is the newest state what the payloads make it?
+    pub holds: BTreeMap<String, bool>,
     /// `none`, `found` or `missed`.
     pub canary: &'static str,
     rules: Vec<&'static dyn ProjectRule>,
+    skips: BTreeMap<&'static str, Skip>,
     digest: Sha256,
+    noted: Vec<u8>,
 }
 
 impl Judge {
@@ -124,16 +132,23 @@ impl Judge {
         off: BTreeSet<String>,
     ) -> Self {
         let mut digest = Sha256::new();
-        digest.update(b"stxworx/verdicts/2");
-        Self {
+        digest.update(b"stxworx/verdicts/3");
+        let mut judge = Self {
             anchor,
             assets,
             drifted,
             off,
+            holds: BTreeMap::new(),
             canary: "none",
             rules: project_rules(),
+            skips: BTreeMap::new(),
             digest,
-        }
+            noted: Vec::new(),
+        };
+        let cards = cards().into_iter();
+        let skips = cards.filter_map(|(_, info)| Some((info.id, judge.why_not(info)?)));
+        judge.skips = skips.collect();
+        judge
     }
 
     /// Number of rules that look at an entity's rows.
@@ -145,6 +160,10 @@ impl Judge {
 
     /// Why a rule cannot look at all, whatever its subject.
     pub fn skip(&self, info: &RuleInfo) -> Option<Skip> {
+        self.skips.get(info.id).copied()
+    }
+
+    fn why_not(&self, info: &RuleInfo) -> Option<Skip> {
         if self.drifted.contains(info.id) {
             return Some(Skip::SchemaDrift);
         }
@@ -161,17 +180,28 @@ impl Judge {
             assets: &self.assets,
             claims,
         };
+        let is_unreadable = case.chain.as_ref().is_some_and(|chain| chain.is_unreadable);
         let is_partial = case.chain.as_ref().is_some_and(|chain| chain.state.partial);
+        let holds = self.holds_of(case.chain.as_ref().map(|chain| chain.entity.as_str()));
         self.rules
             .iter()
             .map(|rule| {
                 let info = rule.info();
                 let partial = is_partial && !OF_ROWS.contains(&info.id);
-                let reason = self.skip(info).or(partial.then_some(Skip::Incomplete));
+                let unreadable = is_unreadable.then_some(Skip::Unreadable);
+                let reason = self.skip(info).or(unreadable);
+                let reason = reason.or(partial.then_some(Skip::Incomplete));
                 let verdict = reason.map(|reason| Verdict::Skipped { reason });
-                (info, verdict.unwrap_or_else(|| rule.judge(&given)))
+                let verdict = verdict.unwrap_or_else(|| guarded(|| rule.judge(&given)));
+                (info, laid(info, verdict, holds))
             })
             .collect()
+    }
+
+    /// Are all of these, as far as they were looked into, what the payloads make them? None where none was.
+    pub fn holds_of<'e>(&self, entities: impl IntoIterator<Item = &'e str>) -> Option<bool> {
+        let known = entities.into_iter().filter_map(|it| self.holds.get(it));
+        known.copied().reduce(|all, one| all && one)
     }
 
     /// Judges a case, and adds the verdicts to the digest.
@@ -205,25 +235,29 @@ impl Judge {
 
     /// Adds verdicts to the digest.
     pub fn note(&mut self, judged: &Judged) {
-        let subject = &judged.subject;
+        fn part(to: &mut Vec<u8>, bytes: &[u8]) {
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            to.extend(length.to_be_bytes());
+            to.extend(bytes);
+        }
+        let noted = &mut self.noted;
+        noted.clear();
+        part(noted, judged.subject.kind.as_bytes());
+        part(noted, judged.subject.key.as_bytes());
+        let count = u64::try_from(judged.verdicts.len()).unwrap_or(u64::MAX);
+        noted.extend(count.to_be_bytes());
         for (info, verdict) in &judged.verdicts {
-            let said = match verdict {
-                Verdict::Matched => "matched".to_owned(),
-                other => canonical(&serde_json::to_value(other).unwrap_or(Value::Null)),
-            };
-            let version = info.version.to_string();
-            for part in [
-                &subject.kind,
-                &subject.key,
-                info.id,
-                version.as_str(),
-                &said,
-            ] {
-                let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-                self.digest.update(length.to_be_bytes());
-                self.digest.update(part.as_bytes());
+            part(noted, info.id.as_bytes());
+            noted.extend(info.version.to_be_bytes());
+            match verdict {
+                Verdict::Matched => part(noted, b"matched"),
+                other => {
+                    let value = serde_json::to_value(other).unwrap_or(Value::Null);
+                    part(noted, canonical(&value).as_bytes());
+                }
             }
         }
+        self.digest.update(&*noted);
     }
 
     /// SHA-256 over all verdicts so far.
@@ -265,6 +299,41 @@ impl Judge {
     }
 }
 
+/// What a rule says. One that fails says nothing, and ends nothing: the others go on.
+pub(super) fn guarded(rule: impl FnOnce() -> Verdict) -> Verdict {
+    let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(rule));
+    said.unwrap_or(Verdict::Skipped {
+        reason: Skip::RuleFailed,
+    })
+}
+
+/// A verdict with its findings at the right door. Where the mirror's row is not what its payloads make it, what differs
+/// from it is the mirror's fault, and nobody is told to change a thing for it. Where it is, what it says wrong is what it
+/// was told.
+pub(super) fn laid(info: &RuleInfo, verdict: Verdict, holds: Option<bool>) -> Verdict {
+    let Some(holds) = holds else {
+        return verdict;
+    };
+    let Verdict::Broken { mut findings } = verdict else {
+        return verdict;
+    };
+    for it in &mut findings {
+        match (holds, it.fault) {
+            (true, Fault::Mirror) => it.fault = Fault::Node,
+            (false, Fault::Node) => it.fault = Fault::Mirror,
+            (false, Fault::Platform) => {
+                // What would be set might be the mirror's own error.
+                it.repair = None;
+                if !OF_PLATFORM.contains(&info.id) {
+                    it.fault = Fault::Mirror;
+                }
+            }
+            _ => {}
+        }
+    }
+    Verdict::Broken { findings }
+}
+
 /// Is a column that a rule reads one of this entity's?
 fn is_of(name: &str, entity: &str) -> bool {
     name.split_once('.').is_some_and(|(of, _)| of == entity)
@@ -295,125 +364,4 @@ fn canonical(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use stxworx_indexer::model::IndexBlockHash;
-    use stxworx_indexer::project::market::projects::Milestone;
-    use stxworx_indexer::store::read::market::{ProjectStatus, Units};
-
-    use super::super::tally::Tally;
-    use super::*;
-
-    const CLIENT: &str = "ST1PQHQKV0RJXZFY1DGX8MNSNYVE3VGZJSRTPGZGM";
-
-    fn judge(drifted: &[&str]) -> Judge {
-        let anchor = Anchor {
-            block: IndexBlockHash([1; 32]),
-            height: 9,
-            burn_height: 9,
-            final_height: None,
-            platform_time_s: 9,
-        };
-        let drifted = drifted.iter().map(|id| (*id).to_owned()).collect();
-        Judge::new(anchor, AssetNames::default(), drifted, BTreeSet::new())
-    }
-
-    fn case() -> Case {
-        let state = ProjectState {
-            id: 7,
-            client: CLIENT.to_owned(),
-            freelancer: CLIENT.to_owned(),
-            asset: "STX".to_owned(),
-            status: ProjectStatus::Active,
-            total: Units(5),
-            milestones: vec![Milestone {
-                m: 1,
-                amount: Units(5),
-                ..Milestone::default()
-            }],
-            ..ProjectState::default()
-        };
-        let cells = [
-            ("key", "k"),
-            ("on_chain_id", "7"),
-            ("client", CLIENT),
-            ("freelancer", CLIENT),
-            ("asset", "STX"),
-            ("total", "5"),
-            ("status", "ACTIVE"),
-            ("milestone_1_amount", "5"),
-            ("milestone_1_funded", "true"),
-        ];
-        let cells = cells.map(|(name, text)| (name.to_owned(), Some(text.to_owned())));
-        Case {
-            chain: Some(Chain {
-                entity: "ST1.freelance-logic/7".to_owned(),
-                state,
-                hash: [7; 32],
-            }),
-            rows: PlatformProject::read(Row(cells.into()))
-                .into_iter()
-                .collect(),
-            cut: false,
-        }
-    }
-
-    #[test]
-    fn a_wrong_unit_is_found_and_a_rule_that_cannot_look_is_not_blamed() {
-        let mut all = judge(&[]);
-        let judged = all.judge(case(), &Claims::new());
-        assert!(judged.verdicts.iter().all(|(_, v)| *v == Verdict::Matched));
-        assert_eq!(all.finds_a_wrong_unit(&case(), &judged), Some(true));
-        let mut none = judge(&["P2", "E1"]);
-        let judged = none.judge(case(), &Claims::new());
-        assert_eq!(none.finds_a_wrong_unit(&case(), &judged), None);
-        // A rule that says "equal" of anything would be noticed: here it stops looking after it matched.
-        let judged = judge(&[]).judge(case(), &Claims::new());
-        assert_eq!(
-            judge(&["P2"]).finds_a_wrong_unit(&case(), &judged),
-            Some(false)
-        );
-    }
-
-    #[test]
-    fn a_project_from_before_the_mirror_is_not_compared_but_its_rows_are() {
-        let mut case = case();
-        if let Some(chain) = &mut case.chain {
-            chain.state.partial = true;
-        }
-        let mut tally = Tally::default();
-        let judged = judge(&[]).judge(case, &Claims::new());
-        for (info, verdict) in &judged.verdicts {
-            let skipped = matches!(
-                verdict,
-                Verdict::Skipped {
-                    reason: Skip::Incomplete
-                }
-            );
-            assert_eq!(skipped, !OF_ROWS.contains(&info.id), "{}", info.id);
-        }
-        tally.cover(&judged);
-        assert_eq!(tally.coverage["STX"], (5, 0));
-    }
-
-    #[test]
-    fn the_digest_is_of_the_verdicts_and_their_order() {
-        let digest = |cases: &[Case]| {
-            let mut judge = judge(&[]);
-            for case in cases {
-                judge.judge(case.clone(), &Claims::new());
-            }
-            judge.digest()
-        };
-        let (one, mut other) = (case(), case());
-        other.rows.clear();
-        assert_eq!(
-            digest(&[one.clone(), other.clone()]),
-            digest(&[one.clone(), other.clone()])
-        );
-        assert_ne!(
-            digest(&[one.clone(), other.clone()]),
-            digest(&[other.clone(), one.clone()])
-        );
-        assert_ne!(digest(&[one]), digest(&[other]));
-    }
-}
+mod tests;
