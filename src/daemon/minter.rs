@@ -81,7 +81,9 @@ impl Daemon {
 #[cfg(debug_assertions)]
 fn fuse() -> Result<crash::Fuse, crash::NoSuchPoint> {
     let named = std::env::var(crash::VARIABLE).ok();
-    let point = named.filter(|text| !text.is_empty()).map(|t| t.parse());
+    let point = named
+        .filter(|text| !text.is_empty())
+        .map(|t| t.parse::<crash::Point>());
     Ok(crash::Fuse::new(point.transpose()?))
 }
 
