@@ -28,7 +28,7 @@ create trigger reconcile_run_stands before delete on reconcile_run
     for each row when (old.pruned_at is null) execute function refuse_change();
 
 -- 17 is the number of the projection of treasuries, which never changes.
-create index projection_version_mover on projection_version ((state ->> 'last' collate "C")) where projection = 17;
+create index projection_version_mover on projection_version (((state ->> 'last') collate "C")) where projection = 17;
 comment on index projection_version_mover is 'Transactions that took a fee for a treasury, or paid from one. One entry per fee or payment.';
 
 do $$

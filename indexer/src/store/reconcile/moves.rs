@@ -35,7 +35,7 @@ pub async fn movers(
 ) -> Result<Vec<String>, StoreError> {
     sqlx::query_scalar!(
         r#"
-        select distinct state ->> 'last' collate "C" as "txid!"
+        select distinct (state ->> 'last') collate "C" as "txid!"
         from projection_version
         where projection = 17 and (state ->> 'last') collate "C" > $1
         order by 1 limit $2
