@@ -8,7 +8,7 @@ mod ports;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use ports::{Mortal, MortalMinter, ports};
+pub use ports::{Mortal, MortalMinter, MortalPorts, ports};
 
 /// The variable that names the place.
 pub const VARIABLE: &str = "STXWORX_MINT_CRASH";

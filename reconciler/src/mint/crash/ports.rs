@@ -30,11 +30,11 @@ pub struct Mortal<P> {
 pub type MortalMinter<K, N> =
     Minter<Mortal<PgStore>, Mortal<K>, Mortal<N>, Mortal<PgMirror>, Mortal<LogOutlet>>;
 
+/// The ports of such a minter.
+pub type MortalPorts<S, K, N, M, O> = Ports<Mortal<S>, Mortal<K>, Mortal<N>, Mortal<M>, Mortal<O>>;
+
 /// All ports of a minter, with one fuse.
-pub fn ports<S, K, N, M, O>(
-    ports: Ports<S, K, N, M, O>,
-    fuse: Fuse,
-) -> Ports<Mortal<S>, Mortal<K>, Mortal<N>, Mortal<M>, Mortal<O>> {
+pub fn ports<S, K, N, M, O>(ports: Ports<S, K, N, M, O>, fuse: Fuse) -> MortalPorts<S, K, N, M, O> {
     let fuse = Arc::new(fuse);
     let nodes = ports.nodes.into_iter();
     Ports {
