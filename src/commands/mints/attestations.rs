@@ -154,7 +154,7 @@ async fn waiting(
         walk: None,
     };
     let view = mirror.look(&wanted).await.map_err(CommandError::other)?;
-    let store = PgStore::new(pool.clone(), config.finality_burn_blocks, &policy);
+    let store = PgStore::new(pool.clone(), config.finality_burn_blocks, policy);
     let known = store
         .known(contract, &users)
         .await
